@@ -1,0 +1,1 @@
+"""ctypes bindings: vendor names, fixed-width types, ownership notes. No policy; importable on every OS."""
