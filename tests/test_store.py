@@ -1,4 +1,4 @@
-"""Where the system's anchors are: every row of the table on a root directory of its own, and what can be wrong there."""
+"""Where the system's anchors are: every row of the table on a root directory of its own, and what can be wrong."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def find_store(cafile: str, capath: str, root: str = "/", prefixes: Iterable[str
         found = _usable(place, root, problems)
         if found is not None:
             return found
-    return Store("no system trust store was found", problems=problems)
+    return Store("no system trust store was found", problems=dict.fromkeys(problems))
 
 
 def _places(cafile: str, capath: str, root: str, prefixes: Iterable[str] | None) -> Iterator[Place]:
@@ -181,8 +181,9 @@ def _real_paths(place: Place, root: str) -> set[str]:
 def _with_siblings(place: Place, real: set[str], known: Iterable[tuple[Place, set[str]]]) -> Place:
     """`place` with the other names of the same store, which several rows may share.
 
-    On Debian /usr/lib/ssl/certs is /etc/ssl/certs, for example, and only the table knows which bundle belongs to it, to
-    tell whether it is complete; on Fedora only the table knows which hashed directory belongs to the compiled-in bundle.
+    On Debian /usr/lib/ssl/certs is /etc/ssl/certs, for example, and only the table knows which bundle belongs to it,
+    to tell whether it is complete; on Fedora only the table knows which hashed directory belongs to the compiled-in
+    bundle.
     """
     bundles, directories = list(place.bundles), list(place.directories)
     for other, other_real in known:
@@ -202,12 +203,12 @@ def _usable(place: Place, root: str, problems: list[str]) -> Store | None:
     directories = [_below(root, path) for path in place.directories]
     if place.old_hashes:
         files = [path for directory in directories for path in _readable_files(directory, problems)]
-        return Store(place.system, files=files, problems=problems) if files else None
+        return Store(place.system, files=files, problems=dict.fromkeys(problems)) if files else None
     for directory in directories:
         names = sum(1 for _ in _hash_names(directory, problems))
         if names and names >= certificates:
-            return Store(place.system, directory=directory, bundle=bundle, problems=problems)
-    return Store(place.system, files=[bundle], bundle=bundle, problems=problems) if bundle else None
+            return Store(place.system, directory=directory, bundle=bundle, problems=dict.fromkeys(problems))
+    return Store(place.system, files=[bundle], bundle=bundle, problems=dict.fromkeys(problems)) if bundle else None
 
 
 def _below(root: str, path: str) -> str:
