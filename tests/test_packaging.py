@@ -210,7 +210,7 @@ def test_uv_installs_and_uninstalls(new_environment: NewEnvironment, wheel: path
 
 
 def test_the_package_works_from_a_zip_file(stock: Environment, wheel: pathlib.Path) -> None:
-    """Zip-safe: a zipped application may carry the package. Only the startup line needs a directory, as every `.pth`."""
+    """Zip-safe: a zipped application may carry it. Only the startup line needs a directory, as every `.pth` does."""
     program = "import truststore, ssl; truststore.inject_into_ssl(); print(ssl.SSLContext is truststore.SSLContext)"
     assert stock.run("-c", program, PYTHONPATH=str(wheel)).stdout == "True\n"
 
