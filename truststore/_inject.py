@@ -16,6 +16,7 @@ from truststore._context import COOPERATIVE, Genuine, SSLContext, is_cooperative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _lock = RLock()
@@ -24,10 +25,14 @@ _installed: type[SSLContext] | None = None
 _replaced: list[tuple[Any, str, object]] = []  # (module, name, what stood there)
 
 
-def inject_by_hook() -> None:
-    """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library."""
+def inject_by_hook(on_failure: Callable[[Exception], None] | None = None) -> None:
+    """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library.
+
+    `on_failure` is told why, if contexts turn out later to be of no use, and behave as the standard library's.
+    """
     global _injected_by_hook
     with _lock:
+        _context.on_failure = on_failure
         _install()
         _injected_by_hook = True
 
