@@ -93,6 +93,9 @@ if _verify.system_verifier() is not None and not hasattr(_Connection, "get_unver
 injected = False
 injected_by_program = False
 
+# Where the hook keeps the reason why it does not work although it was injected. Set by `_inject`.
+report_failure: Callable[[BaseException], None] | None = None
+
 # Delegated contexts only: held while a TLS object is created with OpenSSL's verification off, never during I/O. One
 # lock for all contexts, so that one handler can keep a fork() from copying a context in that state.
 _creation_lock = RLock()
@@ -115,6 +118,21 @@ class _Stock:
 
 
 _STOCK = _Stock()
+
+
+def _new_trust(aware: bool) -> Any:
+    """The `Trust` of a new context, whose maker is `aware` of us or not.
+
+    If files of the package are missing or damaged, a program that did not ask for us gets the standard library's
+    context, which verifies, too: the hook must not break what works without it.
+    """
+    try:
+        return _trust_module().Trust(additive=aware or injected_by_program)
+    except Exception as error:
+        if aware or injected_by_program or report_failure is None:
+            raise
+        report_failure(error)
+        return _STOCK
 
 
 class _SafeSetters(Genuine):  # type: ignore[misc]
@@ -324,7 +342,7 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         self: SSLContext = _Raw.__new__(cls, protocol)
         aware = _lazy.took_the_class(sys._getframe(1), cls)
         stock = protocol == ssl.PROTOCOL_TLS_SERVER or not (aware or injected)
-        trust: Any = _STOCK if stock else _trust_module().Trust(additive=aware or injected_by_program)
+        trust: Any = _STOCK if stock else _new_trust(aware)
         self._truststore = trust
         return self
 

@@ -116,8 +116,8 @@ def _collect(side: Side, results: pathlib.Path, output: str) -> None:
 def lost_tests(stock: Side, sides: Iterable[Side], directory: pathlib.Path, timeout: float) -> dict[str, list[str]]:
     """For each of `sides`, the tests that pass in `stock` and not there, with what they say.
 
-    Tests that time out on a busy machine do so on either side. So the ones that differ, and no others, are run once more
-    by themselves, on all sides; what is still different then counts. They are printed.
+    Tests that time out on a busy machine do so on either side. So the ones that differ, and no others, are run once
+    more by themselves, on all sides; what is still different then counts. They are printed.
     """
     sides = list(sides)
     differing = sorted({test for side in sides for test in stock.passed - side.passed})
