@@ -35,7 +35,7 @@ VERDICTS = textwrap.dedent("""
             assert isinstance(error.reason, ssl.SSLCertVerificationError), error
             return "refused"
 
-        default, pinned = outcome(), outcome(cafile=sys.argv[2])
+    default, pinned = outcome(), outcome(cafile=sys.argv[2])
     print(hook.state, type(hook.failure).__name__, ssl.SSLContext.__module__, default, pinned)
 """)
 
