@@ -476,7 +476,7 @@ def cut_everything(package: pathlib.Path) -> None:
 
 
 def make_injection_raise(package: pathlib.Path) -> None:
-    (package / "_inject.py").write_text("def inject_by_hook():\n    raise RuntimeError('broken')\n")
+    (package / "_inject.py").write_text("def inject_by_hook(*_):\n    raise RuntimeError('broken')\n")
 
 
 def make_import_raise(package: pathlib.Path) -> None:

@@ -64,6 +64,11 @@ class Side:
         """The tests that passed."""
         return {test for test, outcome in self.outcomes.items() if outcome == "passed"}
 
+    @property
+    def failed(self) -> set[str]:
+        """The tests that failed, or could not be run."""
+        return {test for test, outcome in self.outcomes.items() if outcome.startswith(("error", "failure"))}
+
 
 def run_side_by_side(sides: Iterable[Side], modules: Iterable[str], directory: pathlib.Path, timeout: float) -> None:
     """Run each of `modules` in each of `sides`, all at once: these tests mostly wait. Fills `Side.outcomes`."""
