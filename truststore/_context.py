@@ -80,8 +80,9 @@ if _verify.system_verifier() is not None and not hasattr(_Connection, "get_unver
 # Set by `_inject`: whether our class stands in `ssl`, and whether the program itself asked for that.
 injected = False
 injected_by_program = False
-# Told why the hook is of no use after all.
-on_failure: Callable[[Exception], None] | None = None
+
+# Where the hook keeps the reason why it does not work although it was injected. Set by `_inject`.
+report_failure: Callable[[Exception], None] | None = None
 
 # Delegated contexts only: held while a TLS object is created with OpenSSL's verification off, never during I/O. One
 # lock for all contexts, so that one handler can keep a fork() from copying a context in that state.
@@ -111,18 +112,20 @@ def _new_trust(additive: bool) -> Trust:
     """The `Trust` of a client's context, and with the first one the modules that only those need.
 
     Most programs that import `ssl` make none. Not later than that, since a program may change its root directory or its
-    user before it connects. Where the package is not whole, programs that only came under the hook go on as without it.
+    user before it connects. If files of the package are missing or damaged, a program that did not ask for us gets the
+    standard library's context, which verifies, too: the hook must not break what works without it.
     """
     global _trust, _witness, openssl
     try:
         from truststore import _trust, _witness
         from truststore._backends import openssl
+
+        return _trust.Trust(additive)
     except Exception as error:
-        if additive or on_failure is None:
+        if additive or report_failure is None:
             raise
-        on_failure(error)
+        report_failure(error)
         return _STOCK  # type: ignore[no-any-return]
-    return _trust.Trust(additive)
 
 
 class _SafeSetters(Genuine):  # type: ignore[misc]

@@ -25,15 +25,15 @@ _installed: type[SSLContext] | None = None
 _replaced: list[tuple[Any, str, object]] = []  # (module, name, what stood there)
 
 
-def inject_by_hook(on_failure: Callable[[Exception], None] | None = None) -> None:
+def inject_by_hook(report_failure: Callable[[Exception], None] | None = None) -> None:
     """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library.
 
-    `on_failure` is told why, if contexts turn out later to be of no use, and behave as the standard library's.
+    `report_failure` is told why, should a later context have to be the standard library's all the same.
     """
     global _injected_by_hook
     with _lock:
-        _context.on_failure = on_failure
         _install()
+        _context.report_failure = report_failure
         _injected_by_hook = True
 
 
