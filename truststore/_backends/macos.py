@@ -165,7 +165,7 @@ class MacOSVerifier:
             if self._moment is not None:
                 status = security().SecTrustSetVerifyDate(trust, references.date(self._moment))
                 _check(status, "SecTrustSetVerifyDate")
-            _evaluate(references, trust, options.server_name)
+            _evaluate(references, trust, chain, options.server_name)
 
     def _set_anchors(self, references: References, trust: int, extra_anchors: Sequence[bytes]) -> None:
         only = self._only_anchors is not None
@@ -254,10 +254,20 @@ def _anchor(references: References, der: bytes, index: int) -> int:
     return certificate
 
 
+def _server_name(references: References, options: Options) -> int | None:
+    """The server name as a CFString; None, which checks no name, only if the program wants no check."""
+    if options.server_name is None:
+        return None
+    try:
+        return references.string(options.server_name)
+    except UnicodeEncodeError:
+        message = f"the server name {options.server_name!a} cannot be written in UTF-8"
+        raise machinery_error("CFStringCreateWithBytes", message) from None
+
+
 def _policies(references: References, options: Options) -> int:
     """The array of policies: TLS server, with the name if it is to be checked; revocation, if asked for."""
-    name = None if options.server_name is None else references.string(options.server_name)
-    policies = [references.own(security().SecPolicyCreateSSL(True, name), "SecPolicyCreateSSL")]
+    policies = [references.own(security().SecPolicyCreateSSL(True, _server_name(references, options)), "SecPolicyCreateSSL")]
     if options.revocation is Revocation.CHAIN:
         policy = security().SecPolicyCreateRevocation(
             sec.kSecRevocationUseAnyAvailableMethod | sec.kSecRevocationRequirePositiveResponse
@@ -278,7 +288,9 @@ def _trust(references: References, chain: Sequence[bytes], options: Options) -> 
     return references.own(trust.value, "SecTrustCreateWithCertificates")
 
 
-def _evaluate(references: References, trust: int, server_name: str | None) -> None:
+def _evaluate(
+    references: References, trust: int, chain: Sequence[bytes], server_name: str | None
+) -> None:
     """Return if `trust` is good; otherwise raise what the system says about it."""
     evaluate = security().SecTrustEvaluateWithError
     if evaluate is None:
@@ -292,10 +304,12 @@ def _evaluate(references: References, trust: int, server_name: str | None) -> No
         return
     if not error.value:
         raise machinery_error("SecTrustEvaluateWithError", f"it gave no reason: {_NO_TRUSTD}")
-    raise _refusal(references, error.value, server_name)
+    raise _refusal(references, error.value, chain, server_name)
 
 
-def _refusal(references: References, error: int, server_name: str | None) -> ssl.SSLError:
+def _refusal(
+    references: References, error: int, chain: Sequence[bytes], server_name: str | None
+) -> ssl.SSLError:
     """The exception for a CFError of the evaluation."""
     framework = core_foundation()
     code: int = framework.CFErrorGetCode(error)
@@ -313,6 +327,8 @@ def _refusal(references: References, error: int, server_name: str | None) -> ssl
         rule = f"the server name is {server_name!r}; {rule}"
         if _is_ip_address(server_name):
             reason = Reason.WRONG_IP_ADDRESS
+    if reason is Reason.UNTRUSTED_ROOT and len(chain) == 1:
+        reason = Reason.SELF_SIGNED
     message = f"{words or reason.text} ({name} {code})"
     return verification_error(reason, f"{message}: {rule}" if rule else message, code)
 
@@ -337,7 +353,7 @@ def _is_ip_address(server_name: str | None) -> bool:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, server_name or "")
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL inside
             continue
         return True
     return False
