@@ -10,6 +10,7 @@ import pytest
 from harness.environment import missing
 
 from macos.framework_double import PREBUILT, Double, MissingTool, build
+from macos.world import World
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,16 @@ def double(double_directory: pathlib.Path) -> Iterator[Double]:
 def old_double(double_directory: pathlib.Path) -> Iterator[Double]:
     """The double of a macOS before 10.14, which has SecTrustEvaluate only."""
     yield from _checked(Double(double_directory, before_10_14=True))
+
+
+@pytest.fixture
+def misused_double(double_directory: pathlib.Path) -> Iterator[Double]:
+    """The double for tests that misuse it on purpose: nothing is checked at the end."""
+    with Double(double_directory).installed() as double:
+        yield double
+        double.reset()
+
+
+@pytest.fixture
+def world(double: Double) -> World:
+    return World(double)

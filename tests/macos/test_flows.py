@@ -4,66 +4,17 @@ from __future__ import annotations
 
 import datetime
 import ssl
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from macos import pki
 from macos.framework_double import Double, Setting
-from macos.pki import Certified, issue
+from macos.pki import issue
+from macos.world import NAME, World, assert_no_verdict, assert_refused, refusal, verify
 from truststore._backends.macos import MacOSVerifier
 from truststore._errors import Reason
 from truststore._verify import Options, Revocation
-
-NAME = "server.example"
-
-
-class World:
-    """A machine with one system root, one private root that it does not know, and an intermediate below each."""
-
-    def __init__(self, double: Double) -> None:
-        self.double = double
-        self.root = issue("System Root", authority=True, life=pki.days(3650), private_key=pki.key("p256", 1))
-        self.private_root = issue("Private Root", authority=True, life=pki.days(3650), private_key=pki.key("p256", 2))
-        self.intermediate = issue("Intermediate", self.root, authority=True, private_key=pki.key("p256", 3))
-        self.private_intermediate = issue(
-            "Private Intermediate", self.private_root, authority=True, private_key=pki.key("p256", 4)
-        )
-        double.trust_as_system(self.root.der)
-
-    def leaf(self, **how: object) -> Certified:
-        """A certificate for NAME below the system's root."""
-        how = {"names": [NAME], "private_key": pki.key("p256", 5)} | how
-        return issue(how.pop("common_name", NAME), how.pop("issuer", self.intermediate), **how)  # type: ignore[arg-type]
-
-    def private_leaf(self, **how: object) -> Certified:
-        return self.leaf(**({"issuer": self.private_intermediate} | how))
-
-
-@pytest.fixture
-def world(double: Double) -> World:
-    return World(double)
-
-
-def verify(chain: Sequence[Certified | bytes], name: str | None = NAME, **options: object) -> None:
-    ders = [each if isinstance(each, bytes) else each.der for each in chain]
-    MacOSVerifier().verify(ders, Options(name, **options))  # type: ignore[arg-type]
-
-
-def refusal(chain: Sequence[Certified | bytes], name: str | None = NAME, **options: object) -> ssl.SSLError:
-    with pytest.raises(ssl.SSLError) as caught:
-        verify(chain, name, **options)
-    return caught.value
-
-
-def assert_refused(error: ssl.SSLError, reason: Reason, code: int | None) -> None:
-    assert isinstance(error, ssl.SSLCertVerificationError)
-    assert (error.reason_word, error.native_code) == (reason.value, code)  # type: ignore[attr-defined]
-    assert error.verify_code == reason.verify_code
-    assert error.errno == 1
-    assert error.reason == "CERTIFICATE_VERIFY_FAILED"
-    assert str(error).startswith("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: ")
-
 
 # ---- trust -------------------------------------------------------------------------------------------------------
 
@@ -244,7 +195,7 @@ def test_not_yet_valid_certificate_is_refused(world: World) -> None:
         ([], False, False),
     ],
 )
-def test_extended_key_usage(world: World, usages: list[object], system: bool, extra: bool) -> None:
+def test_extended_key_usage(world: World, usages: list[Any], system: bool, extra: bool) -> None:
     anchors = [world.private_root.der]
     for chain, trusted in (
         ([world.leaf(usages=usages), world.intermediate], system),
@@ -260,7 +211,7 @@ def test_extended_key_usage(world: World, usages: list[object], system: bool, ex
 
 @pytest.mark.parametrize(("usages", "trusted"), [([], True), ([pki.SERVER_AUTH], True), ([pki.ANY_USAGE], True), ([pki.MAIL], False)])
 def test_usages_of_an_intermediate_matter_below_system_roots_only(
-    world: World, usages: list[object], trusted: bool
+    world: World, usages: list[Any], trusted: bool
 ) -> None:
     for root, expected in ((world.root, trusted), (world.private_root, True)):
         intermediate = issue("Limited", root, authority=True, usages=usages)
@@ -338,7 +289,7 @@ def test_any_certificate_may_be_an_extra_anchor(world: World) -> None:
 def test_extra_anchor_that_macos_cannot_parse_is_an_error(world: World) -> None:
     chain = [world.leaf(), world.intermediate]
     error = refusal(chain, extra_anchors=[world.private_root.der, b"nonsense"])
-    assert not isinstance(error, ssl.SSLCertVerificationError)
+    assert_no_verdict(error)
     assert "extra anchor 1" in str(error)
     assert "SecCertificateCreateWithData" in str(error)
 
@@ -392,7 +343,7 @@ def test_no_answer_about_revocation_is_a_refusal(world: World) -> None:
 
 def test_revocation_of_the_leaf_alone_is_an_error_that_names_the_flag(world: World) -> None:
     error = refusal([world.leaf(), world.intermediate], revocation=Revocation.LEAF)
-    assert not isinstance(error, ssl.SSLCertVerificationError)
+    assert_no_verdict(error)
     assert "VERIFY_CRL_CHECK_LEAF" in str(error)
 
 
@@ -445,7 +396,7 @@ def test_server_name_that_is_no_text_for_the_system(world: World) -> None:
     assert_refused(refusal(chain, "bücher.example"), Reason.WRONG_NAME, -67602)
     assert_refused(refusal(chain, f"{NAME}\0.other"), Reason.WRONG_NAME, -67602)
     error = refusal(chain, "\udc80.example")
-    assert not isinstance(error, ssl.SSLCertVerificationError)
+    assert_no_verdict(error)
 
 
 # ---- no verdict ----------------------------------------------------------------------------------------------------
@@ -455,7 +406,7 @@ def test_server_name_that_is_no_text_for_the_system(world: World) -> None:
 def test_trustd_out_of_reach(world: World, status: int) -> None:
     world.double.force_status(status)
     error = refusal([world.leaf(), world.intermediate])
-    assert not isinstance(error, ssl.SSLCertVerificationError)
+    assert_no_verdict(error)
     assert error.native_code == status  # type: ignore[attr-defined]
     for word in ("SecTrustEvaluateWithError", "trustd", "SSL_CERT_FILE"):
         assert word in str(error)
@@ -465,7 +416,7 @@ def test_trustd_out_of_reach(world: World, status: int) -> None:
 def test_failure_without_a_verdict(world: World, how: str) -> None:
     world.double.fail(how)
     error = refusal([world.leaf(), world.intermediate])
-    assert not isinstance(error, ssl.SSLCertVerificationError)
+    assert_no_verdict(error)
     assert "trustd" in str(error)
 
 
@@ -487,7 +438,7 @@ def test_verdict_without_words_has_ours(world: World) -> None:
 
 def test_gravest_failure_is_reported(world: World) -> None:
     """Each step repairs what was reported, and the next failure in Apple's order comes to light."""
-    how: dict[str, object] = {
+    how: dict[str, Any] = {
         "names": ["other.example"],
         "start": pki.NOW - pki.days(1000),
         "life": pki.days(900),
@@ -495,7 +446,7 @@ def test_gravest_failure_is_reported(world: World) -> None:
         "private_key": pki.key("p224"),
         "sha1": True,
     }
-    steps: list[tuple[Reason, int, dict[str, object]]] = [
+    steps: list[tuple[Reason, int, dict[str, Any]]] = [
         (Reason.WEAK_KEY, -67735, {"private_key": pki.key("p256", 5)}),
         (Reason.WEAK_SIGNATURE, -67815, {"sha1": False}),
         (Reason.STANDARDS, -67901, {"start": pki.NOW - pki.days(500), "life": pki.days(300)}),

@@ -340,7 +340,9 @@ def _evaluate_before_10_14(trust: int) -> None:
             "SecTrustEvaluate", "the Security framework has neither it nor SecTrustEvaluateWithError"
         )
     result = ctypes.c_uint32()
-    _check(evaluate(trust, ctypes.byref(result)), "SecTrustEvaluate")
+    status = evaluate(trust, ctypes.byref(result))
+    if status != sec.errSecSuccess:
+        raise machinery_error("SecTrustEvaluate", f"{_status_text(status) or 'it failed'}: {_NO_TRUSTD}", status)
     if result.value in (sec.kSecTrustResultProceed, sec.kSecTrustResultUnspecified):
         return
     if result.value not in _OLD_RESULTS:
@@ -406,9 +408,14 @@ class _TrustSettings:
         roots = (sec.kSecTrustSettingsResultTrustRoot, sec.kSecTrustSettingsResultTrustAsRoot)
         return True if not constraints or any(result in roots for result in results) else None
 
-    def _constraint_result(self, constraint: int) -> int | None:
+    def _constraint_result(self, constraint: int) -> int:
         number = core_foundation().CFDictionaryGetValue(constraint, self._result_key)
-        return cf.number_of(number) if number else sec.kSecTrustSettingsResultTrustRoot
+        if not number:
+            return sec.kSecTrustSettingsResultTrustRoot
+        result = cf.number_of(number)
+        if result is None:
+            raise machinery_error("CFNumberGetValue", "the result of a trust setting cannot be read")
+        return result
 
     def _is_for_tls(self, constraint: int) -> bool:
         framework = core_foundation()
