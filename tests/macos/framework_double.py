@@ -117,7 +117,7 @@ class Double:
         self._set_ocsp = _declare(machine.double_set_network_ocsp, None, *bytes_arguments)
         self._network_attempts = _declare(machine.double_network_attempts, ctypes.c_long)
         self._force_status = _declare(machine.double_force_status, None, ctypes.c_int32)
-        self._set_delay = _declare(machine.double_set_delay, None, ctypes.c_long)
+        self._let_meet = _declare(machine.double_let_meet, None, ctypes.c_int)
         self._set_time = _declare(machine.double_set_time, None, ctypes.c_long)
         self._reset_machine = _declare(machine.double_reset_machine, None)
 
@@ -204,9 +204,9 @@ class Double:
         """The OSStatus of every evaluation, as when trustd is out of reach; 0: trustd works."""
         self._force_status(status)
 
-    def delay(self, milliseconds: int) -> None:
-        """How long each evaluation takes."""
-        self._set_delay(milliseconds)
+    def let_meet(self, number: int) -> None:
+        """The next evaluations wait until `number` of them run at once; if they cannot, that is a violation."""
+        self._let_meet(number)
 
     def set_time(self, unix_time: int) -> None:
         """The machine's clock; 0: the real one."""

@@ -76,7 +76,7 @@ bool is_denied(X509 *x509);
 STACK_OF(X509) *machine_anchors(void);
 int network_revocation_answer(X509 *certificate, X509 *issuer, STACK_OF(X509) *chain, time_t now);
 OSStatus forced_status(void);
-void wait_as_told(void);
+void meet_others(void);
 time_t machine_time(void);
 
 /* ocsp.c: 1 good, 0 no answer, -1 revoked */

@@ -6,7 +6,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 struct trust_setting { X509 *x509; int domain; enum setting setting; };
 
@@ -17,7 +17,6 @@ static int setting_count;
 static unsigned char *network_ocsp;
 static long network_ocsp_length, network_attempts;
 static OSStatus status_for_all;
-static long delay_in_milliseconds;
 static long fixed_time;
 
 static void before_fork(void) { pthread_mutex_lock(&lock); }
@@ -60,7 +59,17 @@ void double_set_network_ocsp(const unsigned char *der, long length) {
 
 long double_network_attempts(void) { return network_attempts; }
 void double_force_status(OSStatus status) { status_for_all = status; }
-void double_set_delay(long milliseconds) { delay_in_milliseconds = milliseconds; }
+
+/* The next evaluations wait until `number` of them are under way at once. Should they not meet within 20 seconds,
+ * something keeps them apart, and that is a violation. */
+static pthread_cond_t arrival = PTHREAD_COND_INITIALIZER;
+static int meeting_size, arrived;
+void double_let_meet(int number) {
+    pthread_mutex_lock(&lock);
+    meeting_size = number;
+    arrived = 0;
+    pthread_mutex_unlock(&lock);
+}
 void double_set_time(long unix_time) { fixed_time = unix_time; }
 
 /* A machine as new: it trusts nobody, no network, trustd answers at once. */
@@ -74,14 +83,26 @@ void double_reset_machine(void) {
     pthread_mutex_unlock(&lock);
     double_set_network_ocsp(NULL, 0);
     double_force_status(errSecSuccess);
-    double_set_delay(0);
+    double_let_meet(0);
     double_set_time(0);
 }
 
 /* ---- what the evaluation asks ---------------------------------------------------------------------------------------- */
 
 OSStatus forced_status(void) { return status_for_all; }
-void wait_as_told(void) { if (delay_in_milliseconds) usleep((useconds_t)delay_in_milliseconds * 1000); }
+void meet_others(void) {
+    struct timespec latest;
+    bool late = false;
+    clock_gettime(CLOCK_REALTIME, &latest);
+    latest.tv_sec += 20;
+    pthread_mutex_lock(&lock);
+    arrived++;
+    pthread_cond_broadcast(&arrival);
+    while (arrived < meeting_size && !late) late = pthread_cond_timedwait(&arrival, &lock, &latest) != 0;
+    pthread_mutex_unlock(&lock);
+    if (late) violation("evaluations do not run at the same time");
+}
+
 time_t machine_time(void) { return fixed_time ? (time_t)fixed_time : time(NULL); }
 
 static bool is_for_trust(enum setting setting) { return setting == TRUST_ALWAYS || setting == TRUST_FOR_TLS; }

@@ -360,7 +360,7 @@ static void report(struct trust *trust, const struct evaluation *evaluation) {
 void evaluate(struct trust *trust) {
     struct evaluation evaluation = {.trust = trust, .now = trust->has_date ? trust->date : machine_time()};
     bool tls_checked = false;
-    wait_as_told();
+    meet_others();
     evaluation.machine = trust->anchors_only ? sk_X509_new_null() : machine_anchors();
     build_chain(&evaluation);
     if (evaluation.length) {
