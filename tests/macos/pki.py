@@ -15,6 +15,8 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+YESTERDAY = NOW - datetime.timedelta(days=1)
+ONE_WEEK, THREE_MONTHS = datetime.timedelta(days=7), datetime.timedelta(days=90)
 
 SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -72,8 +74,8 @@ def issue(
     authority: bool = False,
     names: Sequence[str] = (),
     addresses: Sequence[str] = (),
-    start: datetime.datetime = NOW - days(1),
-    life: datetime.timedelta = days(90),
+    start: datetime.datetime = YESTERDAY,
+    life: datetime.timedelta = THREE_MONTHS,
     usages: Sequence[x509.ObjectIdentifier] | None = None,
     private_key: PrivateKey | None = None,
     sha1: bool = False,
@@ -121,13 +123,13 @@ def issue(
     return with_sha1(certified) if sha1 else certified
 
 
-def ocsp_response(leaf: Certified, revoked: bool, life: datetime.timedelta = days(7)) -> bytes:
+def ocsp_response(leaf: Certified, revoked: bool, life: datetime.timedelta = ONE_WEEK) -> bytes:
     """What the issuer of `leaf` says about it."""
-    start = NOW - days(1)
+    start = YESTERDAY
     builder = ocsp.OCSPResponseBuilder().add_response(
         cert=leaf.certificate,
         issuer=leaf.issuer.certificate,
-        algorithm=hashes.SHA1(),  # noqa: S303  # names the certificate, signs nothing
+        algorithm=hashes.SHA1(),  # names the certificate, signs nothing
         cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
         this_update=start,
         next_update=start + life,
@@ -187,6 +189,6 @@ def with_sha1(certified: Certified) -> Certified:
     body, _, _ = _elements(_content(certified.der))
     version, serial, _, *rest = _elements(_content(body))
     body = _tlv(0x30, version + serial + algorithm + b"".join(rest))
-    der = _signed_again(certified, body, algorithm, hashes.SHA1())  # noqa: S303
+    der = _signed_again(certified, body, algorithm, hashes.SHA1())
     issuer = None if certified.issuer is certified else certified.issuer
     return Certified(x509.load_der_x509_certificate(der), certified.key, issuer)

@@ -166,7 +166,12 @@ class Client:
     """A trust object with all that macOS can be told about one, for rules that the verifier never uses."""
 
     def __init__(
-        self, double: Double, references: References, chain: Sequence[bytes], name: str | None = NAME, server: bool = True
+        self,
+        double: Double,
+        references: References,
+        chain: Sequence[bytes],
+        name: str | None = NAME,
+        server: bool = True,
     ) -> None:
         self._references = references
         self._library = double.libraries[sec.PATH]
@@ -277,7 +282,10 @@ def test_client_policy_has_fewer_rules(world: World) -> None:
     for server, code in ((True, -67735), (False, 0)):
         with References() as references:
             issuer = issue_long_lived(world)
-            chain = [pki.issue(NAME, issuer, names=[NAME], usages=[pki.CLIENT_AUTH], private_key=leaf.key).der, issuer.der]
+            chain = [
+                pki.issue(NAME, issuer, names=[NAME], usages=[pki.CLIENT_AUTH], private_key=leaf.key).der,
+                issuer.der,
+            ]
             assert Client(world.double, references, chain, server=server).code() == code
 
 

@@ -40,7 +40,9 @@ def client(**attributes: Any) -> ssl.SSLContext:
 class Server:
     """A TLS server in memory, one per certificate."""
 
-    def __init__(self, directory: Path, leaf: Certified | bytes, *chain: Certified, key: Certified | None = None) -> None:
+    def __init__(
+        self, directory: Path, leaf: Certified | bytes, *chain: Certified, key: Certified | None = None
+    ) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         path = directory / f"{id(self)}.pem"
         if isinstance(leaf, bytes):
@@ -186,9 +188,7 @@ def test_twenty_intermediates(world: World, tmp_path: Path) -> None:
     assert_refused(refused(client(), server, "other.example"), Reason.WRONG_NAME, -67602)
 
 
-def test_no_trustd_and_the_way_out(
-    world: World, good: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_trustd_and_the_way_out(world: World, good: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world.double.force_status(-25291)
     error = refused(client(), good)
     assert_no_verdict(error)
@@ -211,7 +211,7 @@ def test_roots_of_a_context(world: World) -> None:
 
 
 def test_overlapping_handshakes_leave_a_shared_context_as_it_was(world: World, good: Server, evil: Server) -> None:
-    """Good and evil peers at once, verdicts overlapping; then an untrusted peer with a wrong name on the same context."""
+    """Good and evil peers, verdicts overlapping; then an untrusted peer with a wrong name on the same context."""
     context = client()
     peers = [good, evil] * 4
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from harness.environment import clean_environment
 
 from macos.framework_double import PREBUILT, Double, Setting
-from macos.pki import ocsp_response
+from macos.pki import NOW, ocsp_response
 from macos.world import NAME, World
 from truststore._backends.macos import MacOSVerifier
 from truststore._verify import Options, Revocation
@@ -27,7 +29,7 @@ def trusted_verification(world: World) -> Callable[[], object]:
     world.double.answer_ocsp(ocsp_response(leaf, revoked=False))
     chain = [leaf.der, world.intermediate.der]
     options = Options(NAME, Revocation.CHAIN, [world.private_root.der, world.private_intermediate.der])
-    return lambda: MacOSVerifier(moment=ocsp_moment()).verify(chain, options)
+    return lambda: MacOSVerifier(moment=NOW.timestamp()).verify(chain, options)
 
 
 def refused_verification(world: World) -> Callable[[], object]:
@@ -36,19 +38,11 @@ def refused_verification(world: World) -> Callable[[], object]:
     return lambda: MacOSVerifier().verify(chain, Options("other.example", extra_anchors=[world.private_root.der]))
 
 
-def ocsp_moment() -> float:
-    from macos.pki import NOW
-
-    return NOW.timestamp()
-
-
 def every_failure(double: Double, action: Callable[[], object]) -> list[tuple[str, int]]:
     """(function, n) for each call that `action` makes when nothing fails."""
     before = double.calls()
-    try:
+    with suppress(ssl.SSLError):
         action()
-    except ssl.SSLError:
-        pass
     after = double.calls()
     return [
         (name, nth + 1)
@@ -104,8 +98,6 @@ def test_no_failure_kills_the_process(double: Double, double_directory: pathlib.
 
 def main() -> None:
     """Run all failures with a double that aborts, and print how many there were."""
-    import os
-
     with Double(pathlib.Path(os.environ[PREBUILT])).installed() as double:
         double.abort_on_violation()
         world = World(double)

@@ -209,7 +209,9 @@ def test_extended_key_usage(world: World, usages: list[Any], system: bool, extra
             assert "serverAuth" in str(error)
 
 
-@pytest.mark.parametrize(("usages", "trusted"), [([], True), ([pki.SERVER_AUTH], True), ([pki.ANY_USAGE], True), ([pki.MAIL], False)])
+@pytest.mark.parametrize(
+    ("usages", "trusted"), [([], True), ([pki.SERVER_AUTH], True), ([pki.ANY_USAGE], True), ([pki.MAIL], False)]
+)
 def test_usages_of_an_intermediate_matter_below_system_roots_only(
     world: World, usages: list[Any], trusted: bool
 ) -> None:
@@ -222,7 +224,9 @@ def test_usages_of_an_intermediate_matter_below_system_roots_only(
             assert_refused(refusal(chain), Reason.WRONG_PURPOSE, -67609)
 
 
-@pytest.mark.parametrize(("days", "system", "extra"), [(398, True, True), (399, False, True), (825, False, True), (826, False, False)])
+@pytest.mark.parametrize(
+    ("days", "system", "extra"), [(398, True, True), (399, False, True), (825, False, True), (826, False, False)]
+)
 def test_length_of_life(world: World, days: int, system: bool, extra: bool) -> None:
     anchors = [world.private_root.der]
     life = pki.days(days)
@@ -412,7 +416,9 @@ def test_trustd_out_of_reach(world: World, status: int) -> None:
         assert word in str(error)
 
 
-@pytest.mark.parametrize("how", ["SecTrustEvaluateWithError/no error object", "SecTrustEvaluateWithError/foreign domain"])
+@pytest.mark.parametrize(
+    "how", ["SecTrustEvaluateWithError/no error object", "SecTrustEvaluateWithError/foreign domain"]
+)
 def test_failure_without_a_verdict(world: World, how: str) -> None:
     world.double.fail(how)
     error = refusal([world.leaf(), world.intermediate])

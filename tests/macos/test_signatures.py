@@ -55,11 +55,10 @@ def types_of(encoding: str) -> list[str]:
         while encoding[end] in "nNoOrRV^":
             end += 1
         if encoding[end] in CLOSING:
-            depth = 0
-            for end in range(end, len(encoding)):
+            depth = 1
+            while depth:
+                end += 1
                 depth += (encoding[end] in CLOSING) - (encoding[end] in CLOSING.values())
-                if not depth:
-                    break
         types.append(encoding[: end + 1])
         encoding = encoding[end + 1 :]
     return types
@@ -126,8 +125,6 @@ def test_double_exports_each_function_where_macos_does(double: Double) -> None:
 
 def test_each_bound_function_is_used_with_its_table() -> None:
     """A row that nobody uses is a row that nobody tests."""
-    sources = [
-        path.read_text() for path in (pathlib.Path(corefoundation.__file__), pathlib.Path(backend.__file__))
-    ]
+    sources = [path.read_text() for path in (pathlib.Path(corefoundation.__file__), pathlib.Path(backend.__file__))]
     for _, signature in BOUND:
         assert any(f".{signature.name}" in source for source in sources), signature.name

@@ -37,7 +37,8 @@ _NO_TRUSTD = (
 )
 _EKU_RULE = (
     "macOS wants the extended key usage serverAuth in a server's certificate "
-    "(and, below a root of the system, in every intermediate that limits its usage); extra anchors do not lift this rule"
+    "(and, below a root of the system, in every intermediate that limits its usage); "
+    "extra anchors do not lift this rule"
 )
 _LIFETIME_RULE = (
     "macOS wants server certificates issued after 2019-07-01 to be valid for at most 825 days, "
@@ -139,9 +140,7 @@ class MacOSVerifier:
     def __init__(self, only_anchors: Sequence[bytes] | None = None, moment: float | None = None) -> None:
         version = _macos_version()
         if version and version < OLDEST:
-            raise ImportError(
-                f"truststore needs macOS 10.8 or later, this is macOS {'.'.join(map(str, version))}"
-            )
+            raise ImportError(f"truststore needs macOS 10.8 or later, this is macOS {'.'.join(map(str, version))}")
         self._only_anchors = None if only_anchors is None else tuple(only_anchors)
         self._moment = moment
 
@@ -239,9 +238,7 @@ def _certificate(references: References, der: bytes) -> int | None:
 def _peer_certificate(references: References, der: bytes, index: int) -> int:
     certificate = _certificate(references, der)
     if certificate is None:
-        raise verification_error(
-            Reason.BAD_ENCODING, f"macOS cannot parse certificate {index} of the peer's chain"
-        )
+        raise verification_error(Reason.BAD_ENCODING, f"macOS cannot parse certificate {index} of the peer's chain")
     return certificate
 
 
@@ -267,7 +264,9 @@ def _server_name(references: References, options: Options) -> int | None:
 
 def _policies(references: References, options: Options) -> int:
     """The array of policies: TLS server, with the name if it is to be checked; revocation, if asked for."""
-    policies = [references.own(security().SecPolicyCreateSSL(True, _server_name(references, options)), "SecPolicyCreateSSL")]
+    policies = [
+        references.own(security().SecPolicyCreateSSL(True, _server_name(references, options)), "SecPolicyCreateSSL")
+    ]
     if options.revocation is Revocation.CHAIN:
         policy = security().SecPolicyCreateRevocation(
             sec.kSecRevocationUseAnyAvailableMethod | sec.kSecRevocationRequirePositiveResponse
@@ -278,9 +277,7 @@ def _policies(references: References, options: Options) -> int:
 
 def _trust(references: References, chain: Sequence[bytes], options: Options) -> int:
     """A new trust object. One evaluation each: objects are independent of each other, so threads are too."""
-    certificates = references.array(
-        [_peer_certificate(references, der, index) for index, der in enumerate(chain)]
-    )
+    certificates = references.array([_peer_certificate(references, der, index) for index, der in enumerate(chain)])
     policies = _policies(references, options)
     trust = ctypes.c_void_p()
     status = security().SecTrustCreateWithCertificates(certificates, policies, ctypes.byref(trust))
@@ -288,9 +285,7 @@ def _trust(references: References, chain: Sequence[bytes], options: Options) -> 
     return references.own(trust.value, "SecTrustCreateWithCertificates")
 
 
-def _evaluate(
-    references: References, trust: int, chain: Sequence[bytes], server_name: str | None
-) -> None:
+def _evaluate(references: References, trust: int, chain: Sequence[bytes], server_name: str | None) -> None:
     """Return if `trust` is good; otherwise raise what the system says about it."""
     evaluate = security().SecTrustEvaluateWithError
     if evaluate is None:
@@ -307,9 +302,7 @@ def _evaluate(
     raise _refusal(references, error.value, chain, server_name)
 
 
-def _refusal(
-    references: References, error: int, chain: Sequence[bytes], server_name: str | None
-) -> ssl.SSLError:
+def _refusal(references: References, error: int, chain: Sequence[bytes], server_name: str | None) -> ssl.SSLError:
     """The exception for a CFError of the evaluation."""
     framework = core_foundation()
     code: int = framework.CFErrorGetCode(error)
@@ -336,9 +329,7 @@ def _refusal(
 def _evaluate_before_10_14(trust: int) -> None:
     evaluate = security().SecTrustEvaluate
     if evaluate is None:
-        raise machinery_error(
-            "SecTrustEvaluate", "the Security framework has neither it nor SecTrustEvaluateWithError"
-        )
+        raise machinery_error("SecTrustEvaluate", "the Security framework has neither it nor SecTrustEvaluateWithError")
     result = ctypes.c_uint32()
     status = evaluate(trust, ctypes.byref(result))
     if status != sec.errSecSuccess:
@@ -422,8 +413,6 @@ class _TrustSettings:
         policy = framework.CFDictionaryGetValue(constraint, self._policy_key)
         if not policy:
             return True
-        properties = self._references.own(
-            security().SecPolicyCopyProperties(policy), "SecPolicyCopyProperties"
-        )
+        properties = self._references.own(security().SecPolicyCopyProperties(policy), "SecPolicyCopyProperties")
         oid = framework.CFDictionaryGetValue(properties, self._oid_key)
         return bool(oid and framework.CFEqual(oid, self._tls_oid))

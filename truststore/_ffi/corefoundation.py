@@ -157,9 +157,7 @@ class References:
         """A CFString. Raises `UnicodeEncodeError` for lone surrogates."""
         content = text.encode("utf-8")
         return self.own(
-            core_foundation().CFStringCreateWithBytes(
-                None, content, len(content), kCFStringEncodingUTF8, False
-            ),
+            core_foundation().CFStringCreateWithBytes(None, content, len(content), kCFStringEncodingUTF8, False),
             "CFStringCreateWithBytes",
         )
 
