@@ -23,6 +23,10 @@ from collections.abc import Iterator
 from truststore._ffi import corefoundation, security
 
 SOURCES = pathlib.Path(__file__).parent / "double"
+# Written out once more: a wrong path in the bindings must not find the double either.
+COREFOUNDATION_PATH = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
+SECURITY_PATH = "/System/Library/Frameworks/Security.framework/Security"
+
 COREFOUNDATION = ("objects.c", "corefoundation.c")
 SECURITY = ("certificates.c", "names.c", "ocsp.c", "store.c", "verdict.c", "trust.c")
 
@@ -92,8 +96,8 @@ class Double:
     def __init__(self, directory: pathlib.Path, before_10_14: bool = False) -> None:
         library = "libsecurity_double_10_13.so" if before_10_14 else "libsecurity_double.so"
         self.libraries = {
-            corefoundation.PATH: ctypes.CDLL(str(directory / "libcorefoundation_double.so"), ctypes.RTLD_GLOBAL),
-            security.PATH: ctypes.CDLL(str(directory / library)),
+            COREFOUNDATION_PATH: ctypes.CDLL(str(directory / "libcorefoundation_double.so"), ctypes.RTLD_GLOBAL),
+            SECURITY_PATH: ctypes.CDLL(str(directory / library)),
         }
         objects, machine = self.libraries.values()
         self._texts = {

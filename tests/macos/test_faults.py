@@ -83,6 +83,31 @@ def test_each_failure_in_a_refused_verification_is_a_refusal(world: World) -> No
     assert run_all(world, refused_verification) >= 20
 
 
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        ("SecTrustCreateWithCertificates", -108),
+        ("SecTrustCreateWithCertificates/NULL", None),
+        ("SecTrustSetAnchorCertificates", -108),
+        ("SecTrustSetAnchorCertificatesOnly", -108),
+        ("SecTrustSetVerifyDate", -108),
+        ("SecTrustEvaluateWithError", -25291),
+        ("SecPolicyCreateSSL", None),
+        ("SecPolicyCreateRevocation", None),
+        ("CFArrayCreate", None),
+        ("CFStringCreateWithBytes", None),
+    ],
+)
+def test_failure_of_a_call_names_it(world: World, call: str, status: int | None) -> None:
+    action = trusted_verification(world)
+    world.double.fail(call)
+    error = outcome(action)
+    assert error is not None
+    assert not isinstance(error, ssl.SSLCertVerificationError)
+    assert f"{call.partition('/')[0]} failed" in str(error)
+    assert error.native_code == status  # type: ignore[attr-defined]
+
+
 def test_no_failure_kills_the_process(double: Double, double_directory: pathlib.Path) -> None:
     """The same with a double that aborts at a misuse, as macOS does."""
     done = subprocess.run(

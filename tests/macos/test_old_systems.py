@@ -33,6 +33,7 @@ def test_no_trustd_before_10_14(old_double: Double) -> None:
     error = refusal([world.leaf(), world.intermediate])
     assert_no_verdict(error)
     assert "SecTrustEvaluate failed" in str(error)
+    assert error.native_code == -25291  # type: ignore[attr-defined]
     assert "SSL_CERT_FILE" in str(error)
 
 
