@@ -98,6 +98,7 @@ class _Trust:
         "asked_for_default",
         "chose_anchors",
         "configured",
+        "consulted",
         "delegable",
         "enumerable",
         "extra",
@@ -123,6 +124,7 @@ class _Trust:
         self.skipped_bundles: list[str] = []
         self.delegable = _verify.system_verifier() is not None
         self.configured = False  # OpenSSL has the store's anchors
+        self.consulted = False  # the verifier has judged, or will judge, a peer of this context
         self.enumerable = False  # ... and all of them are loaded, to be listed
         self.store: openssl.Store | None = None
         self.problems: list[str] = []
@@ -496,7 +498,8 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             return self._behind_a_gate(verifier, server_hostname, owner, create)
         if not trust.pinned and not trust.configured:
             with trust.configuration_lock():
-                self._configure()
+                if not trust.configured:  # by a thread that was here before
+                    self._configure()
         return Witness(create(session), owner, self._explain)
 
     def _verifier(self) -> Verifier | None:
@@ -518,6 +521,7 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
                 revocation=_verify.revocation_of(_Raw.verify_flags.__get__(self)),
                 extra_anchors=self._extra_anchors(),
             )
+            self._truststore.consulted = True
             # A TLS 1.2 peer must not come with another certificate after the verdict.
             _Raw.options.__set__(self, _Raw.options.__get__(self) | ssl.OP_NO_RENEGOTIATION)
             try:
@@ -602,7 +606,8 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
     def _listing_context(self) -> Any:
         """An object with the standard library's two methods that knows all that this context trusts."""
         trust = self._truststore
-        if trust.stock or trust.pinned or not (trust.asked_for_default or trust.additive or trust.configured):
+        trusts_system = trust.asked_for_default or trust.additive or trust.configured or trust.consulted
+        if trust.stock or trust.pinned or not trusts_system:
             return super()
         verifier = self._verifier()
         if verifier is not None:
@@ -610,7 +615,8 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         with trust.configuration_lock():
             if not trust.configured:
                 self._configure()
-            if not trust.enumerable and trust.store is not None:
+            # SSL_CERT_DIR is never listed by the standard library, so neither do we.
+            if not trust.enumerable and trust.store is not None and not trust.store.from_environment:
                 self._load(openssl.Store("listing", files=trust.store.all_files()))
                 trust.enumerable = True
         return super()

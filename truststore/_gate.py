@@ -147,12 +147,20 @@ class Gate(_StandIn):
             answer: object = self._verifier.verify(chain, self._options)  # type: ignore[func-returns-value]
             if answer is not None:
                 raise _errors.machinery_error("verify", f"the verifier answered {answer!r} instead of a verdict")
-        except BaseException as error:  # KeyboardInterrupt, too, leaves the peer without a verdict
+        except OSError as error:  # ssl.SSLError is one
             # First of all, since explaining may fail: without a refusal, the next attempt would ask again.
-            object.__setattr__(self, "_refusal", _lasting(error))
+            object.__setattr__(self, "_refusal", _errors.again(error))
             if isinstance(error, ssl.SSLCertVerificationError):
                 self._explain(error, self._options.server_name)
-                object.__setattr__(self, "_refusal", _lasting(error))
+                object.__setattr__(self, "_refusal", _errors.again(error))
+            raise
+        except BaseException as error:
+            # KeyboardInterrupt, too, leaves the peer without a verdict. Programs, and ssl.py when it cleans up, expect
+            # an OSError from a handshake.
+            refusal = _errors.machinery_error("verify", f"no verdict: {error!r}")
+            object.__setattr__(self, "_refusal", refusal)
+            if isinstance(error, Exception):
+                raise _errors.again(refusal) from error
             raise
 
     def read(self, *args: Any) -> Any:
@@ -194,11 +202,3 @@ def _peer_chain(real: Any) -> list[bytes]:
 
     chain = real.get_unverified_chain() or ()
     return [one if isinstance(one, bytes) else one.public_bytes(_ssl.ENCODING_DER) for one in chain]
-
-
-def _lasting(error: BaseException) -> BaseException:
-    """What to raise at every further attempt: a copy of `error`, without the frames that `error` keeps alive, or, for
-    an interruption, that there was no verdict."""
-    if isinstance(error, Exception):
-        return _errors.again(error)
-    return _errors.machinery_error("verify", f"interrupted by {type(error).__name__} before there was a verdict")

@@ -54,11 +54,9 @@ def took_the_class(frame: FrameType, cls: type) -> bool:
     """
     if not _asking_modules:
         return False
-    for subclass in cls.__mro__:
-        if subclass.__module__ in _asking_modules:
-            return True
-        if subclass.__module__ == "truststore._context":
-            break
+    if cls.__module__ != "truststore._context":
+        subclasses = [subclass.__module__ for subclass in cls.__mro__]
+        return not _asking_modules.isdisjoint(subclasses[: subclasses.index("truststore._context")])
     if frame.f_globals.get("__name__", "") not in _asking_modules:
         return False
     if (frame.f_code, frame.f_lineno) in _asking_lines:
