@@ -18,6 +18,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 
 from truststore._ffi import corefoundation, security
@@ -59,6 +60,8 @@ def build(directory: pathlib.Path) -> pathlib.Path:
     Raises `MissingTool` without gcc or libcrypto's headers, and `RuntimeError` with the compiler's words if the
     sources do not compile.
     """
+    if sys.platform != "linux":
+        raise MissingTool("it is for Linux")
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise MissingTool("no C compiler")

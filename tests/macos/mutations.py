@@ -6,6 +6,8 @@ Each mutant is a copy of the package and the tests, with one text replaced. A mu
 test is missing. Prints one line per mutant and a closing line; exits 1 unless every mutant was caught.
 """
 
+# ruff: noqa: E501  # one mutant a line
+
 from __future__ import annotations
 
 import os
@@ -154,7 +156,10 @@ def main(words: str) -> int:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for mutant, (noticed, by) in zip(chosen, pool.map(lambda it: run(it, double), chosen), strict=True):
                 caught += noticed
-                print(f"{'caught' if noticed else 'MISSED'}  {mutant[0]}: {by[:120] if noticed else mutant[1]}", flush=True)
+                print(
+                    f"{'caught' if noticed else 'MISSED'}  {mutant[0]}: {by[:120] if noticed else mutant[1]}",
+                    flush=True,
+                )
     print(f"mutants: {caught} passed, {len(chosen) - caught} failed")
     return 0 if caught == len(chosen) else 1
 

@@ -183,6 +183,14 @@ def with_serial(certified: Certified, serial: bytes) -> bytes:
     return _signed_again(certified, body, algorithm, hashes.SHA256())
 
 
+def with_version(certified: Certified, version: int) -> bytes:
+    """`certified` as DER with another version, written out (0 is v1, 2 is v3). Signed by P-256 with SHA-256."""
+    body, algorithm, _ = _elements(_content(certified.der))
+    _, *rest = _elements(_content(body))
+    body = _tlv(0x30, _tlv(0xA0, bytes([2, 1, version])) + b"".join(rest))
+    return _signed_again(certified, body, algorithm, hashes.SHA256())
+
+
 def with_sha1(certified: Certified) -> Certified:
     """`certified` with a signature of ecdsa-with-SHA1 (RFC 3279), by P-256."""
     algorithm = _tlv(0x30, bytes.fromhex("06072a8648ce3d0401"))

@@ -305,6 +305,16 @@ def test_trust_objects_need_certificates_and_policies(double: Double) -> None:
     assert security().SecCertificateCreateWithData(None, None) is None
 
 
+@pytest.mark.parametrize(("version", "parsed"), [(0, False), (1, True), (2, True), (3, False)])
+def test_versions_that_macos_parses(world: World, version: int, parsed: bool) -> None:
+    with References() as references:
+        content = references.data(pki.with_version(world.leaf(), version))
+        certificate = security().SecCertificateCreateWithData(None, content)
+        assert (certificate is not None) == parsed
+        if certificate:
+            references.own(certificate, "SecCertificateCreateWithData")
+
+
 def test_trailing_bytes_are_ignored(world: World) -> None:
     with References() as references:
         chain = [world.leaf().der + b"more", world.intermediate.der]

@@ -48,6 +48,7 @@ _KEY_RULE = "macOS wants RSA keys of at least 2048 bits and elliptic-curve keys 
 _DIGEST_RULE = "macOS accepts no MD5 or SHA-1 signatures in a server's chain"
 _LINKAGE_RULE = "a certificate's authority key identifier is not its issuer's subject key identifier"
 _NAME_RULE = "macOS looks for the server name among the subject alternative names only"
+_TIME_RULE = "macOS says this of a certificate that is not valid yet, too: is this machine's clock right?"
 _CT_RULE = "macOS wants certificates of public roots to come with certificate transparency time stamps"
 
 # OSStatus of a verdict -> its name in SecBase.h, what it means in OpenSSL's terms, the rule behind it where the
@@ -57,7 +58,7 @@ _VERDICTS: dict[int, tuple[str, Reason, str]] = {
     sec.errSecNotTrusted: ("errSecNotTrusted", Reason.UNTRUSTED_ROOT, ""),
     sec.errSecInvalidRoot: ("errSecInvalidRoot", Reason.UNTRUSTED_ROOT, ""),
     sec.errSecHostNameMismatch: ("errSecHostNameMismatch", Reason.WRONG_NAME, _NAME_RULE),
-    sec.errSecCertificateExpired: ("errSecCertificateExpired", Reason.EXPIRED, ""),
+    sec.errSecCertificateExpired: ("errSecCertificateExpired", Reason.EXPIRED, _TIME_RULE),
     sec.errSecCertificateNotValidYet: ("errSecCertificateNotValidYet", Reason.NOT_YET_VALID, ""),
     sec.errSecCertificateRevoked: ("errSecCertificateRevoked", Reason.REVOKED, ""),
     sec.errSecIncompleteCertRevocationCheck: (

@@ -26,11 +26,28 @@ struct certificate *certificate_new(X509 *x509, const char *maker) {
     return certificate;
 }
 
-/* macOS refuses what libcrypto lets pass: serial numbers of more than 37 bytes, versions beyond 3. Dates that cannot
- * be read end as NULL too. What follows the certificate is ignored. */
+/* Whether the version is written out although it is the default, v1: DER forbids that, and macOS looks. */
+static bool spells_out_version_1(X509 *x509) {
+    unsigned char *der = NULL;
+    const unsigned char *next;
+    int length = i2d_X509(x509, &der), tag, class;
+    bool spelt = false;
+    long size;
+    if (length < 0) return false;
+    next = der;
+    ASN1_get_object(&next, &size, &tag, &class, length);                     /* Certificate */
+    ASN1_get_object(&next, &size, &tag, &class, der + length - next);        /* TBSCertificate */
+    ASN1_get_object(&next, &size, &tag, &class, der + length - next);        /* [0] version, or the serial number */
+    spelt = class == V_ASN1_CONTEXT_SPECIFIC && tag == 0 && X509_get_version(x509) == 0;
+    OPENSSL_free(der);
+    return spelt;
+}
+
+/* macOS refuses what libcrypto lets pass: serial numbers of more than 37 bytes, versions beyond 3, version 1 written
+ * out. Dates that cannot be read end as NULL too. What follows the certificate is ignored. */
 static bool macos_parses(X509 *x509) {
     struct tm moment;
-    return ASN1_STRING_length(X509_get0_serialNumber(x509)) <= 37 && X509_get_version(x509) <= 2 &&
+    return ASN1_STRING_length(X509_get0_serialNumber(x509)) <= 37 && X509_get_version(x509) <= 2 && !spells_out_version_1(x509) &&
            ASN1_TIME_to_tm(X509_get0_notBefore(x509), &moment) && ASN1_TIME_to_tm(X509_get0_notAfter(x509), &moment);
 }
 

@@ -8,12 +8,15 @@
 #include <string.h>
 #include <strings.h>
 
-/* Suffixes of several labels below which anybody may register a name. macOS knows the whole public suffix list. */
-static const char *const public_suffixes[] = {"co.uk", "org.uk", "com.au", "co.jp", "co.nz", "com.br", "github.io", NULL};
-
+/* Suffixes of two labels below which anybody may register a name. macOS knows the whole public suffix list; here are
+ * the usual second levels of the country codes, and one that is a service. */
 static bool is_public_suffix(const char *name) {
-    for (const char *const *suffix = public_suffixes; *suffix; suffix++)
-        if (!strcasecmp(name, *suffix)) return true;
+    static const char *const second_levels[] = {"ac", "co", "com", "edu", "gov", "net", "org", NULL};
+    const char *dot = strchr(name, '.');
+    if (!strcasecmp(name, "github.io")) return true;
+    if (!dot || strlen(dot + 1) != 2) return false;
+    for (const char *const *level = second_levels; *level; level++)
+        if (strlen(*level) == (size_t)(dot - name) && !strncasecmp(*level, name, (size_t)(dot - name))) return true;
     return false;
 }
 
