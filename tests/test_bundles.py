@@ -14,7 +14,7 @@ import pytest
 from harness.pki import Authority
 
 import truststore
-from truststore import _bundles, _context, _environment, _pem
+from truststore import _bundles, _environment, _pem, _trust
 from truststore._backends import openssl
 from truststore._backends.openssl import Store
 
@@ -195,7 +195,7 @@ class TestContext:
     def test_with_the_variable_bundles_are_kept(
         self, system_store: Store, system_ca: Authority, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_context, "settings", _environment.Settings({"TRUSTSTORE_KEEP_BUNDLED": "yes"}))
+        monkeypatch.setattr(_trust, "settings", _environment.Settings({"TRUSTSTORE_KEEP_BUNDLED": "yes"}))
         trusted = self.load(CERTIFI).get_ca_certs(binary_form=True)
         assert system_ca.der in trusted
         assert len(trusted) > 100
@@ -210,7 +210,7 @@ class TestContext:
     ) -> None:
         monkeypatch.setattr(openssl, "find_store", lambda *args: Store("no system trust store was found"))
         monkeypatch.setattr(openssl, "_system_store", None)
-        monkeypatch.setattr(_context, "_warned", set())
+        monkeypatch.setattr(_trust, "_warned", set())
         with pytest.warns(RuntimeWarning, match="no system trust store was found") as warned:
             contexts = [self.load(CERTIFI) for _ in range(3)]
         assert len(warned) == 1
@@ -226,7 +226,7 @@ class TestContext:
     def test_delegated(self, system_ca: Authority, delegated: object) -> None:
         context = self.load(CERTIFI)
         assert context.get_ca_certs(binary_form=True) == [system_ca.der]
-        assert context._extra_anchors() == ()  # type: ignore[attr-defined]
+        assert context._truststore.extra_anchors() == ()  # type: ignore[attr-defined]
 
 
 def test_under_a_programs_own_injection(system_store: Store, system_ca: Authority) -> None:

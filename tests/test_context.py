@@ -16,7 +16,7 @@ from harness.injection import injection
 from harness.pki import Authority, new_genuine
 
 import truststore
-from truststore import _context, _environment
+from truststore import _context, _environment, _trust
 from truststore._context import Genuine, _SafeSetters
 
 Ours = _context.SSLContext  # not under its own name: an extraction would take that from this module
@@ -207,7 +207,7 @@ class TestStrict:
         assert self.openssl_is_strict(both)
 
     def test_is_honoured_with_the_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_context, "settings", _environment.Settings({"TRUSTSTORE_STRICT": "1"}))
+        monkeypatch.setattr(_trust, "settings", _environment.Settings({"TRUSTSTORE_STRICT": "1"}))
         context = self.strict_context()
         self.use(context)
         assert self.openssl_is_strict(context)
@@ -234,8 +234,8 @@ def test_the_anchors_are_configured_once_per_context(system_store: object, monke
 
 def test_a_fork_while_another_thread_configures_does_not_hang_the_child(system_store: object) -> None:
     context = truststore.SSLContext(CLIENT)
-    context._truststore.lock.acquire()  # as in a child whose parent's other thread held it ...
-    context._truststore.lock_owner -= 1  # ... in another process
+    context._truststore._lock.acquire()  # as in a child whose parent's other thread held it ...
+    context._truststore._lock_owner -= 1  # ... in another process
     thread = threading.Thread(target=lambda: context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost"))
     thread.start()
     thread.join(timeout=30)

@@ -12,8 +12,9 @@ import pytest
 
 from truststore import _errors
 from truststore._errors import Reason
-from truststore._gate import Gate, Witness
+from truststore._gate import Gate
 from truststore._verify import Options
+from truststore._witness import Witness
 
 OPTIONS = Options("localhost")
 
@@ -261,3 +262,14 @@ def test_a_witness_explains_and_steps_aside() -> None:
     assert explained == [(caught.value, "localhost")]
     witness.do_handshake()
     assert owner._sslobj is connection
+
+
+def test_a_failure_while_explaining_does_not_hide_the_verdict_of_openssl() -> None:
+    connection = Connection()
+    connection.handshake_errors = [_errors.verification_error(Reason.EXPIRED)]
+
+    def explain(error: Exception, name: str | None) -> None:
+        raise RuntimeError("cannot explain")
+
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Witness(connection, None, explain).do_handshake()

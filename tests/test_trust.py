@@ -21,7 +21,7 @@ from harness.pki import HOST, Authority, hash_name
 from harness.servers import EchoServer
 
 import truststore
-from truststore import _context, _environment
+from truststore import _environment, _trust
 from truststore._backends import openssl
 from truststore._backends.openssl import Store
 
@@ -357,14 +357,14 @@ class TestExtraCertificates:
             "directory": str(tmp_path),
             "two paths": os.pathsep.join([str(tmp_path / "unrelated.pem"), str(private_ca.file)]),
         }[form]
-        monkeypatch.setattr(_context, "settings", settings(TRUSTSTORE_EXTRA_CA_CERTS=value))
+        monkeypatch.setattr(_trust, "settings", settings(TRUSTSTORE_EXTRA_CA_CERTS=value))
         assert trusts(ssl.create_default_context()) == {"system", "private"}
 
     def test_do_not_widen_a_pin(
         self, trusts: Trusts, private_ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pinned = Authority(tmp_path, "pinned")
-        monkeypatch.setattr(_context, "settings", settings(TRUSTSTORE_EXTRA_CA_CERTS=str(private_ca.file)))
+        monkeypatch.setattr(_trust, "settings", settings(TRUSTSTORE_EXTRA_CA_CERTS=str(private_ca.file)))
         context = ssl.SSLContext(CLIENT)
         context.load_verify_locations(pinned.file)
         assert trusts(context) == set()
@@ -373,7 +373,7 @@ class TestExtraCertificates:
         self, trusts: Trusts, private_ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         value = os.pathsep.join([str(tmp_path / "missing.pem"), str(private_ca.file)])
-        monkeypatch.setattr(_context, "settings", settings(TRUSTSTORE_EXTRA_CA_CERTS=value))
+        monkeypatch.setattr(_trust, "settings", settings(TRUSTSTORE_EXTRA_CA_CERTS=value))
         with pytest.warns(RuntimeWarning, match="TRUSTSTORE_EXTRA_CA_CERTS names .*missing.pem") as warned:
             both = [trusts(ssl.create_default_context()) for _ in range(2)]
         assert both == [{"system", "private"}] * 2

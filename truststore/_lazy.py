@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-_NAMES = ("SSLContext", "extract_from_ssl", "inject_into_ssl")
+_NAMES = ("SSLContext", "__version__", "extract_from_ssl", "inject_into_ssl")
 
 # Module names, and (code, line) pairs, that resolved `truststore.SSLContext`.
 _asking_modules: set[str] = set()
@@ -23,6 +23,10 @@ _asking_lines: set[tuple[object, int]] = set()
 def __getattr__(name: str) -> object:
     if name not in _NAMES:
         raise AttributeError(f"module 'truststore' has no attribute {name!r}")
+    if name == "__version__":
+        from truststore import _version
+
+        return _version.__version__
     if name != "SSLContext":
         from truststore import _inject
 
