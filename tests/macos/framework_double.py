@@ -52,6 +52,7 @@ class Setting(enum.IntEnum):
     DENY_FOR_TLS = 4
     DENY_FOR_MAIL = 5
     UNSPECIFIED = 6
+    TRUST_FOR_ONE_HOST = 7
 
 
 def build(directory: pathlib.Path) -> pathlib.Path:
@@ -99,7 +100,7 @@ class Double:
     def __init__(self, directory: pathlib.Path, before_10_14: bool = False) -> None:
         library = "libsecurity_double_10_13.so" if before_10_14 else "libsecurity_double.so"
         self.libraries = {
-            COREFOUNDATION_PATH: ctypes.CDLL(str(directory / "libcorefoundation_double.so"), ctypes.RTLD_GLOBAL),
+            COREFOUNDATION_PATH: ctypes.CDLL(str(directory / "libcorefoundation_double.so")),
             SECURITY_PATH: ctypes.CDLL(str(directory / library)),
         }
         objects, machine = self.libraries.values()

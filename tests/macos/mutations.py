@@ -115,6 +115,7 @@ MUTANTS = [
     ("roots: the user's denials are ignored", BACKEND, "for domain in (sec.kSecTrustSettingsDomainUser, sec.kSecTrustSettingsDomainAdmin)", "for domain in (sec.kSecTrustSettingsDomainAdmin,)"),
     ("roots: the administrator's are left out", BACKEND, "                    found.append(certificate)\n", "                    pass\n"),
     ("roots: settings for mail count", BACKEND, "        return bool(oid and framework.CFEqual(oid, self._tls_oid))", "        return True"),
+    ("roots: trust for one host counts", BACKEND, "for key in self._limit_keys):\n            return False", "for key in self._limit_keys):\n            return True"),
     ("roots: a missing result is no trust", BACKEND, "            return sec.kSecTrustSettingsResultTrustRoot\n", "            return 4\n"),
     ("roots: no constraints are no trust", BACKEND, "        return True if not constraints or any(", "        return True if any("),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import ssl
 
@@ -49,6 +50,19 @@ def test_too_old_a_system_is_an_import_error(monkeypatch: pytest.MonkeyPatch, ve
 def test_other_systems_are_taken(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     monkeypatch.setattr(platform, "mac_ver", lambda: (version, ("", "", ""), "arm64"))
     assert MacOSVerifier().name == "macOS Security framework"
+
+
+@pytest.mark.parametrize(
+    ("release", "taken"), [("10.8.0", False), ("11.4.2", False), ("12.0.0", True), ("19.6.0", True), ("25.1.0", True)]
+)
+def test_kernel_tells_the_version(monkeypatch: pytest.MonkeyPatch, release: str, taken: bool) -> None:
+    kernel = os.uname_result(("Darwin", "mac", release, "Darwin Kernel Version", "arm64"))
+    monkeypatch.setattr(os, "uname", lambda: kernel)
+    if taken:
+        MacOSVerifier()
+    else:
+        with pytest.raises(ImportError, match=r"macOS 10\.8 or later"):
+            MacOSVerifier()
 
 
 def test_framework_without_a_needed_function_is_an_import_error(double: Double) -> None:

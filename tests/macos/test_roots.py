@@ -29,6 +29,7 @@ def test_no_roots_at_all(world: World) -> None:
         (Setting.TRUST_ALWAYS, True),
         (Setting.TRUST_FOR_TLS, True),
         (Setting.TRUST_FOR_MAIL, False),
+        (Setting.TRUST_FOR_ONE_HOST, False),
         (Setting.UNSPECIFIED, False),
         (Setting.DENY, False),
         (Setting.DENY_FOR_TLS, False),

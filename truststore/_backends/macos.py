@@ -13,6 +13,7 @@ HT210176 (825 days, extended key usage) and HT211025 (398 days).
 from __future__ import annotations
 
 import ctypes
+import os
 import socket
 import ssl
 
@@ -201,7 +202,14 @@ class MacOSVerifier:
 
 
 def _macos_version() -> tuple[int, ...]:
-    """The system's version; empty if unknown. Tests replace this, or `platform.mac_ver`."""
+    """The system's version as far as `OLDEST` needs it; empty if unknown.
+
+    The kernel tells it at once: Darwin 12 is macOS 10.8, Darwin 19 macOS 10.15, and what is newer is new enough.
+    `platform.mac_ver()` would parse a property list at every `import ssl`; it is asked where the kernel is another.
+    """
+    kernel = os.uname()
+    if kernel.sysname == "Darwin":
+        return 10, min(int(kernel.release.partition(".")[0]) - 4, 16)
     import platform
 
     parts = platform.mac_ver()[0].split(".")
@@ -372,6 +380,8 @@ class _TrustSettings:
         self._references = references
         self._result_key = references.string(sec.kSecTrustSettingsResult)
         self._policy_key = references.string(sec.kSecTrustSettingsPolicy)
+        limits = (sec.kSecTrustSettingsPolicyString, sec.kSecTrustSettingsApplication)
+        self._limit_keys = [references.string(limit) for limit in limits]
         self._oid_key = security().constant("kSecPolicyOid")
         self._tls_oid = security().constant("kSecPolicyAppleSSL")
 
@@ -388,7 +398,7 @@ class _TrustSettings:
         """True: trusted as a root for TLS; False: denied; None: the settings leave it open.
 
         SecTrustSettings.h: no constraints at all mean trust; each constraint has a result, which is to trust the root
-        if it is absent, and may be for one policy only. Other limits (application, key usage, text) are not read.
+        if it is absent, and may be for one policy only. One for a single host or application says nothing about roots.
         """
         array = ctypes.c_void_p()
         status = security().SecTrustSettingsCopyTrustSettings(certificate, domain, ctypes.byref(array))
@@ -411,6 +421,8 @@ class _TrustSettings:
 
     def _is_for_tls(self, constraint: int) -> bool:
         framework = core_foundation()
+        if any(framework.CFDictionaryGetValue(constraint, key) for key in self._limit_keys):
+            return False
         policy = framework.CFDictionaryGetValue(constraint, self._policy_key)
         if not policy:
             return True

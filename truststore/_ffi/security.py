@@ -48,7 +48,9 @@ kSecTrustSettingsResultTrustRoot = 1
 kSecTrustSettingsResultTrustAsRoot = 2
 kSecTrustSettingsResultDeny = 3
 # Macros in SecTrustSettings.h, not exported symbols: the keys are these very texts.
+kSecTrustSettingsApplication = "kSecTrustSettingsApplication"
 kSecTrustSettingsPolicy = "kSecTrustSettingsPolicy"
+kSecTrustSettingsPolicyString = "kSecTrustSettingsPolicyString"
 kSecTrustSettingsResult = "kSecTrustSettingsResult"
 
 errSecSuccess = 0

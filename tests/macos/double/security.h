@@ -66,7 +66,7 @@ struct trust {
 };
 
 /* What a test says about one certificate in a trust settings domain. */
-enum setting { TRUST_ALWAYS, TRUST_FOR_TLS, TRUST_FOR_MAIL, DENY, DENY_FOR_TLS, DENY_FOR_MAIL, UNSPECIFIED };
+enum setting { TRUST_ALWAYS, TRUST_FOR_TLS, TRUST_FOR_MAIL, DENY, DENY_FOR_TLS, DENY_FOR_MAIL, UNSPECIFIED, TRUST_FOR_ONE_HOST };
 enum { DOMAIN_USER = 0, DOMAIN_ADMIN = 1 };
 
 /* store.c: the machine's state, as tests set it */

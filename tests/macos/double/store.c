@@ -195,6 +195,10 @@ static struct dictionary *constraint(int32_t result, bool for_one_policy, enum p
     return constraint;
 }
 
+static void add_text(struct dictionary *constraint, const char *key, const char *text) {
+    dictionary_add(constraint, string_new(key, strlen(key), "a trust setting"), string_new(text, strlen(text), "a trust setting"));
+}
+
 static struct array *constraints_of(enum setting setting) {
     struct dictionary *only = NULL;
     struct array *array;
@@ -205,8 +209,10 @@ static struct array *constraints_of(enum setting setting) {
     case DENY: only = constraint(3, false, POLICY_BASIC); break;
     case DENY_FOR_TLS: only = constraint(3, true, POLICY_TLS); break;
     case DENY_FOR_MAIL: only = constraint(3, true, POLICY_MAIL); break;
+    case TRUST_FOR_ONE_HOST: break;                                         /* made below */
     case UNSPECIFIED: only = constraint(4, false, POLICY_BASIC); break;
     }
+    if (setting == TRUST_FOR_ONE_HOST) add_text(only = constraint(1, true, POLICY_TLS), "kSecTrustSettingsPolicyString", "one.example");
     array = array_new((const CFTypeRef *)&only, only ? 1 : 0, "SecTrustSettingsCopyTrustSettings");
     if (only) CFRelease(only);
     return array;
