@@ -35,9 +35,9 @@ static bool spells_out_version_1(X509 *x509) {
     long size;
     if (length < 0) return false;
     next = der;
-    ASN1_get_object(&next, &size, &tag, &class, length);                     /* Certificate */
-    ASN1_get_object(&next, &size, &tag, &class, der + length - next);        /* TBSCertificate */
-    ASN1_get_object(&next, &size, &tag, &class, der + length - next);        /* [0] version, or the serial number */
+    ASN1_get_object(&next, &size, &tag, &class, length);              /* Certificate */
+    ASN1_get_object(&next, &size, &tag, &class, der + length - next); /* TBSCertificate */
+    ASN1_get_object(&next, &size, &tag, &class, der + length - next); /* [0] version, or the serial number */
     spelt = class == V_ASN1_CONTEXT_SPECIFIC && tag == 0 && X509_get_version(x509) == 0;
     OPENSSL_free(der);
     return spelt;
@@ -47,8 +47,9 @@ static bool spells_out_version_1(X509 *x509) {
  * out. Dates that cannot be read end as NULL too. What follows the certificate is ignored. */
 static bool macos_parses(X509 *x509) {
     struct tm moment;
-    return ASN1_STRING_length(X509_get0_serialNumber(x509)) <= 37 && X509_get_version(x509) <= 2 && !spells_out_version_1(x509) &&
-           ASN1_TIME_to_tm(X509_get0_notBefore(x509), &moment) && ASN1_TIME_to_tm(X509_get0_notAfter(x509), &moment);
+    return ASN1_STRING_length(X509_get0_serialNumber(x509)) <= 37 && X509_get_version(x509) <= 2 &&
+           !spells_out_version_1(x509) && ASN1_TIME_to_tm(X509_get0_notBefore(x509), &moment) &&
+           ASN1_TIME_to_tm(X509_get0_notAfter(x509), &moment);
 }
 
 CFTypeRef SecCertificateCreateWithData(CFTypeRef allocator, CFTypeRef reference) {

@@ -8,7 +8,10 @@
 #define ASCII 0x0600u
 
 /* CFArrayCallBacks: a version and four functions. Only its address matters here. */
-struct array_callbacks { CFIndex version; void (*functions[4])(void); };
+struct array_callbacks {
+    CFIndex version;
+    void (*functions[4])(void);
+};
 static void callback(void) {}
 const struct array_callbacks kCFTypeArrayCallBacks = {0, {callback, callback, callback, callback}};
 
@@ -65,7 +68,11 @@ struct string *string_constant(const char *text) {
 
 /* The length in bytes of the UTF-8 sequence at `p`, 0 if it is malformed (overlong, surrogate, beyond U+10FFFF, cut). */
 static size_t utf8_sequence(const unsigned char *p, size_t left) {
-    size_t length = p[0] < 0x80 ? 1 : p[0] >= 0xC2 && p[0] < 0xE0 ? 2 : p[0] >= 0xE0 && p[0] < 0xF0 ? 3 : p[0] >= 0xF0 && p[0] < 0xF5 ? 4 : 0;
+    size_t length = p[0] < 0x80                   ? 1
+                    : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
+                    : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
+                    : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
+                                                  : 0;
     if (!length || length > left) return 0;
     for (size_t i = 1; i < length; i++)
         if ((p[i] & 0xC0) != 0x80) return 0;
@@ -80,9 +87,11 @@ static bool is_utf8(const unsigned char *bytes, size_t length) {
     return true;
 }
 
-CFTypeRef CFStringCreateWithBytes(CFTypeRef allocator, const unsigned char *bytes, CFIndex length, CFStringEncoding encoding, Boolean external) {
+CFTypeRef CFStringCreateWithBytes(CFTypeRef allocator, const unsigned char *bytes, CFIndex length,
+                                  CFStringEncoding encoding, Boolean external) {
     (void)external;
-    if (call_fails(__func__) || !default_allocator(__func__, allocator) || !known_encoding(__func__, encoding)) return NULL;
+    if (call_fails(__func__) || !default_allocator(__func__, allocator) || !known_encoding(__func__, encoding))
+        return NULL;
     if (length < 0 || (length && !bytes)) {
         violation("%s: %ld bytes at %p", __func__, length, (const void *)bytes);
         return NULL;
@@ -112,8 +121,10 @@ NarrowBool CFStringGetCString(CFTypeRef reference, char *buffer, CFIndex size, C
     const struct string *string = object_check(__func__, "theString", reference, STRING);
     bool fits = string && buffer && size > 0 && string->length < (size_t)size && known_encoding(__func__, encoding);
     if (call_fails(__func__) || (string && encoding == ASCII && !string->ascii)) fits = false;
-    if (fits) memcpy(buffer, string->utf8, string->length + 1);
-    else if (buffer && size > 0) buffer[0] = 0;
+    if (fits)
+        memcpy(buffer, string->utf8, string->length + 1);
+    else if (buffer && size > 0)
+        buffer[0] = 0;
     return NARROW_BOOL(fits);
 }
 

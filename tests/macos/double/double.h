@@ -44,22 +44,50 @@ enum object_type {
 struct object {
     uint64_t magic;
     enum object_type type;
-    bool constant;             /* like CFSTR(): neither counted nor released */
-    bool forgotten;            /* made before the last double_reset(): no leak of this test */
-    long references;           /* guarded by the registry's lock */
+    bool constant;   /* like CFSTR(): neither counted nor released */
+    bool forgotten;  /* made before the last double_reset(): no leak of this test */
+    long references; /* guarded by the registry's lock */
     unsigned long serial;
-    const char *maker;         /* the call that made it */
+    const char *maker; /* the call that made it */
     void (*destroy)(struct object *);
     struct object *older;
 };
 
-struct string { struct object object; char *utf8; size_t length; bool ascii; };
-struct data { struct object object; unsigned char *bytes; CFIndex length; };
-struct array { struct object object; CFTypeRef *values; CFIndex count; bool retains; };
-struct dictionary { struct object object; CFTypeRef keys[4], values[4]; int count; };
-struct number { struct object object; int32_t value; };
-struct date { struct object object; CFAbsoluteTime time; };
-struct error { struct object object; CFTypeRef domain, description; CFIndex code; };
+struct string {
+    struct object object;
+    char *utf8;
+    size_t length;
+    bool ascii;
+};
+struct data {
+    struct object object;
+    unsigned char *bytes;
+    CFIndex length;
+};
+struct array {
+    struct object object;
+    CFTypeRef *values;
+    CFIndex count;
+    bool retains;
+};
+struct dictionary {
+    struct object object;
+    CFTypeRef keys[4], values[4];
+    int count;
+};
+struct number {
+    struct object object;
+    int32_t value;
+};
+struct date {
+    struct object object;
+    CFAbsoluteTime time;
+};
+struct error {
+    struct object object;
+    CFTypeRef domain, description;
+    CFIndex code;
+};
 
 /* objects.c */
 void *object_new(enum object_type type, size_t size, const char *maker, void (*destroy)(struct object *));

@@ -58,7 +58,8 @@ static bool general_name_matches(const GENERAL_NAME *general_name, const char *w
     length = (size_t)ASN1_STRING_length(general_name->d.dNSName);
     if (!(presented = strndup((const char *)bytes, length))) abort();
     /* A name with a NUL inside is no name, and an IP address is none either. */
-    matches = strlen(presented) == length && !ip_address(presented, presented_ip) && matches_dns_name(wanted, presented);
+    matches =
+        strlen(presented) == length && !ip_address(presented, presented_ip) && matches_dns_name(wanted, presented);
     free(presented);
     return matches;
 }
@@ -99,7 +100,8 @@ static char *first_dns_name(X509 *x509) {
     for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && !found; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         if (name->type == GEN_DNS)
-            found = strndup((const char *)ASN1_STRING_get0_data(name->d.dNSName), (size_t)ASN1_STRING_length(name->d.dNSName));
+            found = strndup((const char *)ASN1_STRING_get0_data(name->d.dNSName),
+                            (size_t)ASN1_STRING_length(name->d.dNSName));
     }
     GENERAL_NAMES_free(names);
     return found;

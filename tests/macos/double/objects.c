@@ -19,13 +19,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
-__attribute__((constructor)) static void survive_forks(void) {
-    pthread_atfork(before_fork, after_fork, after_fork);
-}
+__attribute__((constructor)) static void survive_forks(void) { pthread_atfork(before_fork, after_fork, after_fork); }
 
 /* ---- a log that grows ------------------------------------------------------------------------------------------ */
 
-struct log { char *text; size_t used, size; long lines; };
+struct log {
+    char *text;
+    size_t used, size;
+    long lines;
+};
 static struct log violations, traces;
 static bool tracing, aborting;
 
@@ -85,7 +87,11 @@ void trace(const char *format, ...) {
 /* ---- objects ---------------------------------------------------------------------------------------------------- */
 
 /* Objects have a mapping of their own, far above 4 GiB: a pointer that a binding cut to 32 bits is never one. */
-struct arena { char *start; size_t used, size; struct arena *older; };
+struct arena {
+    char *start;
+    size_t used, size;
+    struct arena *older;
+};
 static struct arena *arenas;
 static struct object *newest;
 static unsigned long serials;
@@ -96,7 +102,8 @@ static struct arena *arena_with_room(size_t size) {
     arena = calloc(1, sizeof *arena);
     if (!arena) abort();
     arena->size = 1 << 24;
-    arena->start = mmap((void *)0x600000000000, arena->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    arena->start =
+        mmap((void *)0x600000000000, arena->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (arena->start == MAP_FAILED) abort();
     arena->older = arenas;
     return arenas = arena;
@@ -166,11 +173,13 @@ void *object_check(const char *call, const char *argument, CFTypeRef reference, 
         return NULL;
     }
     if (dead) {
-        violation("%s: %s is a released %s #%lu from %s", call, argument, type_name(object->type), object->serial, object->maker);
+        violation("%s: %s is a released %s #%lu from %s", call, argument, type_name(object->type), object->serial,
+                  object->maker);
         return NULL;
     }
     if (type != ANY_TYPE && object->type != type) {
-        violation("%s: %s is a %s from %s, not a %s", call, argument, type_name(object->type), object->maker, type_name(type));
+        violation("%s: %s is a %s from %s, not a %s", call, argument, type_name(object->type), object->maker,
+                  type_name(type));
         return NULL;
     }
     return (void *)reference;
@@ -212,7 +221,11 @@ CFTypeID CFGetTypeID(CFTypeRef reference) {
 
 /* ---- calls: how many, and which shall fail ------------------------------------------------------------------- */
 
-struct call { char name[64]; long count; long fail_at; };
+struct call {
+    char name[64];
+    long count;
+    long fail_at;
+};
 static struct call calls[128];
 
 static struct call *call_named(const char *name) {
@@ -252,7 +265,8 @@ void double_calls(char *buffer, size_t size) {
     pthread_mutex_lock(&lock);
     buffer[0] = 0;
     for (size_t i = 0; i < sizeof calls / sizeof *calls && calls[i].name[0] && used + 100 < size; i++)
-        if (calls[i].count) used += (size_t)snprintf(buffer + used, size - used, "%s %ld\n", calls[i].name, calls[i].count);
+        if (calls[i].count)
+            used += (size_t)snprintf(buffer + used, size - used, "%s %ld\n", calls[i].name, calls[i].count);
     pthread_mutex_unlock(&lock);
 }
 

@@ -29,7 +29,7 @@ static int single_answer(OCSP_SINGLERESP *single, X509 *certificate, X509 *issue
 }
 
 /* The signer must be the issuer, or somebody whom the issuer certified, at the moment of evaluation. */
-static bool signed_by_issuer(OCSP_BASICRESP *response, X509 *issuer, STACK_OF(X509) *chain, time_t now) {
+static bool signed_by_issuer(OCSP_BASICRESP *response, X509 *issuer, STACK_OF(X509) * chain, time_t now) {
     X509_STORE *store = X509_STORE_new();
     bool good;
     X509_STORE_add_cert(store, issuer);
@@ -40,7 +40,8 @@ static bool signed_by_issuer(OCSP_BASICRESP *response, X509 *issuer, STACK_OF(X5
     return good;
 }
 
-int ocsp_answer(const unsigned char *der, long length, X509 *certificate, X509 *issuer, STACK_OF(X509) *chain, time_t now) {
+int ocsp_answer(const unsigned char *der, long length, X509 *certificate, X509 *issuer, STACK_OF(X509) * chain,
+                time_t now) {
     OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, length);
     OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
     int answer = 0;

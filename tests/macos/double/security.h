@@ -42,7 +42,10 @@ enum { REVOCATION_REQUIRE_POSITIVE_RESPONSE = 8, REVOCATION_NO_NETWORK = 16, REV
 
 #define UNIX_TIME_OF_CF_EPOCH 978307200
 
-struct certificate { struct object object; X509 *x509; };
+struct certificate {
+    struct object object;
+    X509 *x509;
+};
 
 enum policy_kind { POLICY_BASIC, POLICY_TLS, POLICY_REVOCATION, POLICY_MAIL };
 struct policy {
@@ -59,28 +62,38 @@ struct trust {
     struct array *certificates, *policies, *anchors, *responses;
     bool anchors_only, has_date;
     time_t date;
-    pthread_mutex_t queue;      /* one trust object is evaluated by one thread at a time */
-    int result;                 /* RESULT_INVALID until evaluated, and after each setter */
+    pthread_mutex_t queue; /* one trust object is evaluated by one thread at a time */
+    int result;            /* RESULT_INVALID until evaluated, and after each setter */
     OSStatus code;
     char *words;
 };
 
 /* What a test says about one certificate in a trust settings domain. */
-enum setting { TRUST_ALWAYS, TRUST_FOR_TLS, TRUST_FOR_MAIL, DENY, DENY_FOR_TLS, DENY_FOR_MAIL, UNSPECIFIED, TRUST_FOR_ONE_HOST };
+enum setting {
+    TRUST_ALWAYS,
+    TRUST_FOR_TLS,
+    TRUST_FOR_MAIL,
+    DENY,
+    DENY_FOR_TLS,
+    DENY_FOR_MAIL,
+    UNSPECIFIED,
+    TRUST_FOR_ONE_HOST
+};
 enum { DOMAIN_USER = 0, DOMAIN_ADMIN = 1 };
 
 /* store.c: the machine's state, as tests set it */
 bool is_system_anchor(X509 *x509);
 bool is_settings_anchor(X509 *x509);
 bool is_denied(X509 *x509);
-STACK_OF(X509) *machine_anchors(void);
-int network_revocation_answer(X509 *certificate, X509 *issuer, STACK_OF(X509) *chain, time_t now);
+STACK_OF(X509) * machine_anchors(void);
+int network_revocation_answer(X509 *certificate, X509 *issuer, STACK_OF(X509) * chain, time_t now);
 OSStatus forced_status(void);
 void meet_others(void);
 time_t machine_time(void);
 
 /* ocsp.c: 1 good, 0 no answer, -1 revoked */
-int ocsp_answer(const unsigned char *der, long length, X509 *certificate, X509 *issuer, STACK_OF(X509) *chain, time_t now);
+int ocsp_answer(const unsigned char *der, long length, X509 *certificate, X509 *issuer, STACK_OF(X509) * chain,
+                time_t now);
 
 /* names.c */
 bool matches_server_name(X509 *x509, const struct string *name);

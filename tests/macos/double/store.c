@@ -8,10 +8,14 @@
 #include <string.h>
 #include <time.h>
 
-struct trust_setting { X509 *x509; int domain; enum setting setting; };
+struct trust_setting {
+    X509 *x509;
+    int domain;
+    enum setting setting;
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static STACK_OF(X509) *system_anchors;
+static STACK_OF(X509) * system_anchors;
 static struct trust_setting settings[64];
 static int setting_count;
 static unsigned char *network_ocsp;
@@ -111,7 +115,8 @@ static bool is_for_denial(enum setting setting) { return setting == DENY || sett
 static bool has_setting(X509 *x509, bool (*wanted)(enum setting)) {
     bool found = false;
     pthread_mutex_lock(&lock);
-    for (int i = 0; i < setting_count && !found; i++) found = wanted(settings[i].setting) && !X509_cmp(settings[i].x509, x509);
+    for (int i = 0; i < setting_count && !found; i++)
+        found = wanted(settings[i].setting) && !X509_cmp(settings[i].x509, x509);
     pthread_mutex_unlock(&lock);
     return found;
 }
@@ -122,14 +127,15 @@ bool is_denied(X509 *x509) { return has_setting(x509, is_for_denial); }
 bool is_system_anchor(X509 *x509) {
     bool found = false;
     pthread_mutex_lock(&lock);
-    for (int i = 0; i < sk_X509_num(system_anchors) && !found; i++) found = !X509_cmp(sk_X509_value(system_anchors, i), x509);
+    for (int i = 0; i < sk_X509_num(system_anchors) && !found; i++)
+        found = !X509_cmp(sk_X509_value(system_anchors, i), x509);
     pthread_mutex_unlock(&lock);
     return found;
 }
 
 /* Everything that the machine trusts without being told by the program; the caller frees the stack and its items. */
-STACK_OF(X509) *machine_anchors(void) {
-    STACK_OF(X509) *anchors;
+STACK_OF(X509) * machine_anchors(void) {
+    STACK_OF(X509) * anchors;
     pthread_mutex_lock(&lock);
     anchors = system_anchors ? X509_chain_up_ref(system_anchors) : sk_X509_new_null();
     for (int i = 0; i < setting_count; i++)
@@ -138,7 +144,7 @@ STACK_OF(X509) *machine_anchors(void) {
     return anchors;
 }
 
-int network_revocation_answer(X509 *certificate, X509 *issuer, STACK_OF(X509) *chain, time_t now) {
+int network_revocation_answer(X509 *certificate, X509 *issuer, STACK_OF(X509) * chain, time_t now) {
     int answer = 0;
     pthread_mutex_lock(&lock);
     network_attempts++;
@@ -190,29 +196,35 @@ OSStatus SecTrustSettingsCopyCertificates(uint32_t domain, CFTypeRef *result) {
 static struct dictionary *constraint(int32_t result, bool for_one_policy, enum policy_kind kind) {
     struct dictionary *constraint = dictionary_new("SecTrustSettingsCopyTrustSettings");
     const char *result_key = "kSecTrustSettingsResult", *policy_key = "kSecTrustSettingsPolicy";
-    if (result) dictionary_add(constraint, string_new(result_key, strlen(result_key), "a trust setting"), number_new(result, "a trust setting"));
-    if (for_one_policy) dictionary_add(constraint, string_new(policy_key, strlen(policy_key), "a trust setting"), policy_for_settings(kind, "a trust setting"));
+    if (result)
+        dictionary_add(constraint, string_new(result_key, strlen(result_key), "a trust setting"),
+                       number_new(result, "a trust setting"));
+    if (for_one_policy)
+        dictionary_add(constraint, string_new(policy_key, strlen(policy_key), "a trust setting"),
+                       policy_for_settings(kind, "a trust setting"));
     return constraint;
 }
 
 static void add_text(struct dictionary *constraint, const char *key, const char *text) {
-    dictionary_add(constraint, string_new(key, strlen(key), "a trust setting"), string_new(text, strlen(text), "a trust setting"));
+    dictionary_add(constraint, string_new(key, strlen(key), "a trust setting"),
+                   string_new(text, strlen(text), "a trust setting"));
 }
 
 static struct array *constraints_of(enum setting setting) {
     struct dictionary *only = NULL;
     struct array *array;
     switch (setting) {
-    case TRUST_ALWAYS: break;                                               /* no constraint at all */
-    case TRUST_FOR_TLS: only = constraint(0, true, POLICY_TLS); break;      /* without a result: trust the root */
+    case TRUST_ALWAYS: break;                                          /* no constraint at all */
+    case TRUST_FOR_TLS: only = constraint(0, true, POLICY_TLS); break; /* without a result: trust the root */
     case TRUST_FOR_MAIL: only = constraint(1, true, POLICY_MAIL); break;
     case DENY: only = constraint(3, false, POLICY_BASIC); break;
     case DENY_FOR_TLS: only = constraint(3, true, POLICY_TLS); break;
     case DENY_FOR_MAIL: only = constraint(3, true, POLICY_MAIL); break;
-    case TRUST_FOR_ONE_HOST: break;                                         /* made below */
+    case TRUST_FOR_ONE_HOST: break; /* made below */
     case UNSPECIFIED: only = constraint(4, false, POLICY_BASIC); break;
     }
-    if (setting == TRUST_FOR_ONE_HOST) add_text(only = constraint(1, true, POLICY_TLS), "kSecTrustSettingsPolicyString", "one.example");
+    if (setting == TRUST_FOR_ONE_HOST)
+        add_text(only = constraint(1, true, POLICY_TLS), "kSecTrustSettingsPolicyString", "one.example");
     array = array_new((const CFTypeRef *)&only, only ? 1 : 0, "SecTrustSettingsCopyTrustSettings");
     if (only) CFRelease(only);
     return array;

@@ -8,7 +8,9 @@
 
 extern CFTypeRef kCFErrorDomainOSStatus;
 
-static void release_if_any(void *object) { if (object) CFRelease(object); }
+static void release_if_any(void *object) {
+    if (object) CFRelease(object);
+}
 
 static void trust_destroy(struct object *object) {
     struct trust *trust = (struct trust *)object;
@@ -25,8 +27,10 @@ static struct array *array_of(const char *call, const char *argument, CFTypeRef 
     const struct array *array = reference;
     const struct object *object = object_check(call, argument, reference, ANY_TYPE);
     if (!object) return NULL;
-    if (object->type != ARRAY) return object_check(call, argument, reference, type) ? array_new(&reference, 1, call) : NULL;
-    if (!array->retains) violation("%s: %s was made without kCFTypeArrayCallBacks, its items may be gone", call, argument);
+    if (object->type != ARRAY)
+        return object_check(call, argument, reference, type) ? array_new(&reference, 1, call) : NULL;
+    if (!array->retains)
+        violation("%s: %s was made without kCFTypeArrayCallBacks, its items may be gone", call, argument);
     for (CFIndex i = 0; i < array->count; i++)
         if (!object_check(call, argument, array->values[i], type)) return NULL;
     return array_new(array->values, array->count, call);
@@ -120,7 +124,8 @@ OSStatus SecTrustSetNetworkFetchAllowed(CFTypeRef reference, Boolean allowed) {
     struct trust *trust = object_check(__func__, "trust", reference, TRUST);
     if (!trust) return errSecParam;
     if (call_fails(__func__)) return errSecAllocate;
-    for (CFIndex i = 0; i < trust->policies->count; i++) ((struct policy *)trust->policies->values[i])->no_network = !allowed;
+    for (CFIndex i = 0; i < trust->policies->count; i++)
+        ((struct policy *)trust->policies->values[i])->no_network = !allowed;
     return errSecSuccess;
 }
 
@@ -175,8 +180,10 @@ CFTypeRef SecCopyErrorMessageString(OSStatus status, void *reserved) {
 #ifndef BEFORE_MACOS_10_14
 static struct error *error_about(const struct trust *trust, OSStatus status) {
     char words[128];
-    if (!status && trust->words) return error_new(kCFErrorDomainOSStatus, trust->code, trust->words, "SecTrustEvaluateWithError");
-    snprintf(words, sizeof words, "The operation couldn\u2019t be completed. (OSStatus error %d.)", status ? status : trust->code);
+    if (!status && trust->words)
+        return error_new(kCFErrorDomainOSStatus, trust->code, trust->words, "SecTrustEvaluateWithError");
+    snprintf(words, sizeof words, "The operation couldn\u2019t be completed. (OSStatus error %d.)",
+             status ? status : trust->code);
     return error_new(kCFErrorDomainOSStatus, status ? status : trust->code, words, "SecTrustEvaluateWithError");
 }
 

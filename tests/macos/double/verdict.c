@@ -31,12 +31,32 @@ static const char *const sentences[] = {
 };
 
 enum check {
-    CHECK_SSL_HOSTNAME, CHECK_TEMPORAL_VALIDITY, CHECK_WEAK_KEY, CHECK_EXTENDED_KEY_USAGE, CHECK_BASIC_CONSTRAINTS_CA,
-    CHECK_PATH_LENGTH, CHECK_ANCHOR_TRUSTED, CHECK_MISSING_INTERMEDIATE, CHECK_ID_LINKAGE, CHECK_KEY_SIZE,
-    CHECK_SIGNATURE_HASH, CHECK_CRITICAL_EXTENSIONS, CHECK_NAME_CONSTRAINTS, CHECK_REVOCATION,
-    CHECK_REVOCATION_RESPONSE, CHECK_VALIDITY_PERIOD, CHECK_SERVER_AUTH_EKU, CHECK_USAGE_CONSTRAINTS, CHECKS,
+    CHECK_SSL_HOSTNAME,
+    CHECK_TEMPORAL_VALIDITY,
+    CHECK_WEAK_KEY,
+    CHECK_EXTENDED_KEY_USAGE,
+    CHECK_BASIC_CONSTRAINTS_CA,
+    CHECK_PATH_LENGTH,
+    CHECK_ANCHOR_TRUSTED,
+    CHECK_MISSING_INTERMEDIATE,
+    CHECK_ID_LINKAGE,
+    CHECK_KEY_SIZE,
+    CHECK_SIGNATURE_HASH,
+    CHECK_CRITICAL_EXTENSIONS,
+    CHECK_NAME_CONSTRAINTS,
+    CHECK_REVOCATION,
+    CHECK_REVOCATION_RESPONSE,
+    CHECK_VALIDITY_PERIOD,
+    CHECK_SERVER_AUTH_EKU,
+    CHECK_USAGE_CONSTRAINTS,
+    CHECKS,
 };
-static const struct { const char *name; enum kind kind; bool fatal; OSStatus code; } checks[CHECKS] = {
+static const struct {
+    const char *name;
+    enum kind kind;
+    bool fatal;
+    OSStatus code;
+} checks[CHECKS] = {
     [CHECK_SSL_HOSTNAME] = {"SSLHostname", NAME, false, errSecHostNameMismatch},
     [CHECK_TEMPORAL_VALIDITY] = {"TemporalValidity", EXPIRED, false, errSecCertificateExpired},
     [CHECK_WEAK_KEY] = {"WeakKeySize", KEY_SIZE, true, errSecUnsupportedKeySize},
@@ -63,8 +83,8 @@ static const struct { const char *name; enum kind kind; bool fatal; OSStatus cod
 
 struct evaluation {
     const struct trust *trust;
-    STACK_OF(X509) *machine;    /* what the machine trusts, empty if only the program's anchors count */
-    STACK_OF(X509) *chain;      /* leaf first; the last one is the anchor if `anchored` */
+    STACK_OF(X509) * machine; /* what the machine trusts, empty if only the program's anchors count */
+    STACK_OF(X509) * chain;   /* leaf first; the last one is the anchor if `anchored` */
     int length;
     bool anchored;
     time_t now;
@@ -76,7 +96,9 @@ static void fails(struct evaluation *evaluation, int index, enum check check) {
     if (index < LONGEST_CHAIN) evaluation->failures[index] |= 1u << check;
 }
 
-static X509 *certificate_at(const struct evaluation *evaluation, int index) { return sk_X509_value(evaluation->chain, index); }
+static X509 *certificate_at(const struct evaluation *evaluation, int index) {
+    return sk_X509_value(evaluation->chain, index);
+}
 static X509 *last_of(const struct evaluation *evaluation) { return certificate_at(evaluation, evaluation->length - 1); }
 
 static time_t unix_time(const ASN1_TIME *time) {
@@ -84,7 +106,7 @@ static time_t unix_time(const ASN1_TIME *time) {
     return ASN1_TIME_to_tm(time, &moment) ? timegm(&moment) : 0;
 }
 
-static bool contains(STACK_OF(X509) *certificates, X509 *x509) {
+static bool contains(STACK_OF(X509) * certificates, X509 *x509) {
     for (int i = 0; i < sk_X509_num(certificates); i++)
         if (!X509_cmp(sk_X509_value(certificates, i), x509)) return true;
     return false;
@@ -96,7 +118,9 @@ static bool contains(STACK_OF(X509) *certificates, X509 *x509) {
 static int is_issuer(X509_STORE_CTX *context, X509 *x509, X509 *issuer) {
     int problem = X509_check_issued(issuer, x509);
     (void)context;
-    if (problem != X509_V_OK && problem != X509_V_ERR_AKID_SKID_MISMATCH && problem != X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH) return 0;
+    if (problem != X509_V_OK && problem != X509_V_ERR_AKID_SKID_MISMATCH &&
+        problem != X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH)
+        return 0;
     return X509_verify(x509, X509_get0_pubkey(issuer)) == 1;
 }
 
@@ -133,7 +157,8 @@ static void add_anchors(const struct evaluation *evaluation, X509_STORE *store) 
     const struct array *anchors = evaluation->trust->anchors;
     for (CFIndex i = 0; anchors && i < anchors->count; i++)
         X509_STORE_add_cert(store, ((const struct certificate *)anchors->values[i])->x509);
-    for (int i = 0; i < sk_X509_num(evaluation->machine); i++) X509_STORE_add_cert(store, sk_X509_value(evaluation->machine, i));
+    for (int i = 0; i < sk_X509_num(evaluation->machine); i++)
+        X509_STORE_add_cert(store, sk_X509_value(evaluation->machine, i));
 }
 
 static bool is_anchor(const struct evaluation *evaluation, X509 *x509) {
@@ -159,7 +184,8 @@ static void build_chain(struct evaluation *evaluation) {
     X509_STORE_CTX_set_verify_cb(context, note_problem);
     parameters = X509_STORE_CTX_get0_param(context);
     /* Any certificate may be an anchor, not only a self-signed one. */
-    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_NO_CHECK_TIME);
+    X509_VERIFY_PARAM_set_flags(parameters,
+                                X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_NO_CHECK_TIME);
     X509_VERIFY_PARAM_set_auth_level(parameters, 0);
     X509_verify_cert(context);
     evaluation->chain = X509_STORE_CTX_get1_chain(context);
@@ -174,7 +200,8 @@ static void build_chain(struct evaluation *evaluation) {
 
 static void check_trust(struct evaluation *evaluation) {
     if (!evaluation->anchored)
-        fails(evaluation, evaluation->length - 1, X509_self_signed(last_of(evaluation), 1) == 1 ? CHECK_ANCHOR_TRUSTED : CHECK_MISSING_INTERMEDIATE);
+        fails(evaluation, evaluation->length - 1,
+              X509_self_signed(last_of(evaluation), 1) == 1 ? CHECK_ANCHOR_TRUSTED : CHECK_MISSING_INTERMEDIATE);
     for (int i = 0; i < evaluation->length; i++)
         if (is_denied(certificate_at(evaluation, i))) fails(evaluation, i, CHECK_USAGE_CONSTRAINTS);
 }
@@ -183,7 +210,8 @@ static void check_trust(struct evaluation *evaluation) {
 static void check_time(struct evaluation *evaluation) {
     for (int i = 0; i < evaluation->length; i++) {
         X509 *x509 = certificate_at(evaluation, i);
-        if (evaluation->now < unix_time(X509_get0_notBefore(x509)) || evaluation->now > unix_time(X509_get0_notAfter(x509)))
+        if (evaluation->now < unix_time(X509_get0_notBefore(x509)) ||
+            evaluation->now > unix_time(X509_get0_notAfter(x509)))
             fails(evaluation, i, CHECK_TEMPORAL_VALIDITY);
     }
 }
@@ -206,7 +234,8 @@ static void check_keys(struct evaluation *evaluation, bool server) {
         if (type == EVP_PKEY_RSA && bits < 1024) fails(evaluation, i, CHECK_WEAK_KEY);
         /* A leaf that the user or administrator trusts by itself may have any size. */
         if (!server || is_settings_anchor(certificate_at(evaluation, 0))) continue;
-        if ((type == EVP_PKEY_RSA && bits < 2048) || (type == EVP_PKEY_EC && bits < 256)) fails(evaluation, i, CHECK_KEY_SIZE);
+        if ((type == EVP_PKEY_RSA && bits < 2048) || (type == EVP_PKEY_EC && bits < 256))
+            fails(evaluation, i, CHECK_KEY_SIZE);
     }
 }
 
@@ -217,11 +246,14 @@ static void check_digests(struct evaluation *evaluation) {
         int digest = NID_undef;
         if (X509_self_signed(x509, 0) == 1 || (i + 1 == evaluation->length && is_settings_anchor(x509))) continue;
         X509_get_signature_info(x509, &digest, NULL, NULL, NULL);
-        if (digest == NID_md2 || digest == NID_md4 || digest == NID_md5 || digest == NID_sha1) fails(evaluation, i, CHECK_SIGNATURE_HASH);
+        if (digest == NID_md2 || digest == NID_md4 || digest == NID_md5 || digest == NID_sha1)
+            fails(evaluation, i, CHECK_SIGNATURE_HASH);
     }
 }
 
-struct usages { bool present, wanted, any; };
+struct usages {
+    bool present, wanted, any;
+};
 
 /* Which extended key usages `x509` names: the wanted one, and anyExtendedKeyUsage or what old servers had for it. */
 static struct usages extended_key_usages(X509 *x509, int wanted) {
@@ -238,7 +270,8 @@ static struct usages extended_key_usages(X509 *x509, int wanted) {
 }
 
 /* Apple's own constants. Its July 2019 is an hour early: 2019-06-30 23:00 UTC. */
-static const time_t july_2016 = 1467331200, march_2018 = 1519862400, july_2019 = 1561935600, september_2020 = 1598918400;
+static const time_t july_2016 = 1467331200, march_2018 = 1519862400, july_2019 = 1561935600,
+                    september_2020 = 1598918400;
 static const long day = 86400, hour = 3600;
 
 /* HT210176: the usage must be named, by system anchors always, by others since July 2019. Apple's published check of
@@ -247,7 +280,8 @@ static void check_server_auth(struct evaluation *evaluation) {
     X509 *leaf = certificate_at(evaluation, 0), *root = last_of(evaluation);
     bool named = extended_key_usages(leaf, NID_server_auth).wanted;
     if (!is_system_anchor(root)) {
-        if (!named && !is_settings_anchor(root) && unix_time(X509_get0_notBefore(leaf)) > july_2019) fails(evaluation, 0, CHECK_SERVER_AUTH_EKU);
+        if (!named && !is_settings_anchor(root) && unix_time(X509_get0_notBefore(leaf)) > july_2019)
+            fails(evaluation, 0, CHECK_SERVER_AUTH_EKU);
         return;
     }
     if (!named) fails(evaluation, 0, CHECK_SERVER_AUTH_EKU);
@@ -273,14 +307,18 @@ static void check_life(struct evaluation *evaluation) {
     time_t issued = unix_time(X509_get0_notBefore(leaf));
     long life = unix_time(X509_get0_notAfter(leaf)) - issued;
     bool too_long;
-    if (is_system_anchor(last_of(evaluation))) too_long = life > longest_life_below_system(issued);
-    else too_long = !is_settings_anchor(leaf) && issued > july_2019 && life > 825 * day + hour;
+    if (is_system_anchor(last_of(evaluation)))
+        too_long = life > longest_life_below_system(issued);
+    else
+        too_long = !is_settings_anchor(leaf) && issued > july_2019 && life > 825 * day + hour;
     if (too_long) fails(evaluation, 0, CHECK_VALIDITY_PERIOD);
 }
 
 static void check_tls_policy(struct evaluation *evaluation, const struct policy *policy) {
-    struct usages usages = extended_key_usages(certificate_at(evaluation, 0), policy->server ? NID_server_auth : NID_client_auth);
-    if (policy->server_name && !matches_server_name(certificate_at(evaluation, 0), policy->server_name)) fails(evaluation, 0, CHECK_SSL_HOSTNAME);
+    struct usages usages =
+        extended_key_usages(certificate_at(evaluation, 0), policy->server ? NID_server_auth : NID_client_auth);
+    if (policy->server_name && !matches_server_name(certificate_at(evaluation, 0), policy->server_name))
+        fails(evaluation, 0, CHECK_SSL_HOSTNAME);
     if (usages.present && !usages.wanted && !usages.any) fails(evaluation, 0, CHECK_EXTENDED_KEY_USAGE);
     check_keys(evaluation, policy->server);
     if (!policy->server) return;
@@ -309,7 +347,8 @@ static void check_revocation(struct evaluation *evaluation) {
             const struct data *response = trust->responses->values[i];
             answer = ocsp_answer(response->bytes, response->length, leaf, issuer, evaluation->chain, evaluation->now);
         }
-        if (!answer && asked && !no_network) answer = network_revocation_answer(leaf, issuer, evaluation->chain, evaluation->now);
+        if (!answer && asked && !no_network)
+            answer = network_revocation_answer(leaf, issuer, evaluation->chain, evaluation->now);
     }
     if (answer < 0) fails(evaluation, 0, CHECK_REVOCATION);
     if (!answer && required) fails(evaluation, 0, CHECK_REVOCATION_RESPONSE);
@@ -349,7 +388,8 @@ static void report(struct trust *trust, const struct evaluation *evaluation) {
     free(trust->words);
     trust->words = NULL;
     if (gravest == NO_KIND) return;
-    who = gravest == PINNING ? chain_summary(evaluation) : subject_summary(certificate_at(evaluation, at < evaluation->length ? at : 0));
+    who = gravest == PINNING ? chain_summary(evaluation)
+                             : subject_summary(certificate_at(evaluation, at < evaluation->length ? at : 0));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     if (asprintf(&trust->words, sentences[gravest], who) < 0) abort();
@@ -378,8 +418,9 @@ void evaluate(struct trust *trust) {
         trust->result = RESULT_FATAL;
         trust->code = errSecInternalError;
     }
-    trace("evaluate certificates=%ld anchors=%ld only=%d chain=%d anchored=%d result=%d code=%d", trust->certificates->count,
-          trust->anchors ? trust->anchors->count : 0, trust->anchors_only, evaluation.length, evaluation.anchored, trust->result, trust->code);
+    trace("evaluate certificates=%ld anchors=%ld only=%d chain=%d anchored=%d result=%d code=%d",
+          trust->certificates->count, trust->anchors ? trust->anchors->count : 0, trust->anchors_only,
+          evaluation.length, evaluation.anchored, trust->result, trust->code);
     sk_X509_pop_free(evaluation.chain, X509_free);
     sk_X509_pop_free(evaluation.machine, X509_free);
     ERR_clear_error();
