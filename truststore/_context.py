@@ -74,7 +74,7 @@ for _needed in ("_wrap_socket", "_wrap_bio", "verify_mode", "verify_flags", "opt
         )
 
 _Connection: Any = ssl._ssl._SSLSocket  # type: ignore[attr-defined]
-if _verify.system_verifier() is not None and not hasattr(_Connection, "get_unverified_chain"):
+if _verify.has_system_verifier() and not hasattr(_Connection, "get_unverified_chain"):
     raise ImportError("this Python's _ssl does not show the peer's certificates: truststore cannot have them verified")
 
 # Set by `_inject`: whether our class stands in `ssl`, and whether the program itself asked for that.
