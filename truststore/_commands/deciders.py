@@ -12,7 +12,7 @@ from truststore import _oracle, _verify
 from truststore._backends import openssl
 from truststore._commands import roots
 from truststore._environment import settings
-from truststore._errors import Reason, reason_of
+from truststore._errors import Reason, reason_behind, reason_of
 from truststore._oracle import Assumptions, Verdict
 
 TYPE_CHECKING = False
@@ -78,9 +78,7 @@ class Answer:
 
     @classmethod
     def from_refusal(cls, error: ssl.SSLCertVerificationError) -> Answer:
-        word = vars(error).get("reason_word")
-        reason = next((it for it in Reason if it.value == word), None) or reason_of(error.verify_code)
-        return cls(False, error.verify_message, reason, error.verify_code, vars(error).get("native_code"))
+        return cls(False, error.verify_message, reason_behind(error), error.verify_code, vars(error).get("native_code"))
 
 
 def _ask(verifier: Verifier, chain: Sequence[bytes], options: _verify.Options) -> Answer:
@@ -101,7 +99,7 @@ def this_python() -> Decider:
     context: Any = ssl.create_default_context()
     if not hasattr(context, "_truststore"):
         return _other_class(context) if type(context) is not _oracle.Standard else _stock("this-python", "stock Python")
-    verifier: Verifier | None = context._verifier()
+    verifier: Verifier | None = context._truststore.verifier()
     if verifier is not None:
         return _delegated("this-python", verifier)
     store = openssl.store()

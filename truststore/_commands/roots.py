@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 _SERVER_PURPOSES = ("1.3.6.1.5.5.7.3.1", "2.5.29.37.0")  # serverAuth, any
 
 
+@functools.lru_cache(maxsize=4096)
+def _certificate(der: bytes) -> Certificate:
+    """Several stores hold the same roots, and reading one takes a fifth of a millisecond."""
+    return Certificate(der)
+
+
 class Roots:
     """A set of trust anchors. `name` says whose; `unreadable` counts what could not be parsed."""
 
@@ -28,7 +35,7 @@ class Roots:
         self.unreadable = 0
         for der in dict.fromkeys(certificates):
             try:
-                self.certificates.append(Certificate(der))
+                self.certificates.append(_certificate(der))
             except BadEncodingError:
                 self.unreadable += 1
 
@@ -127,7 +134,7 @@ def _is_for_servers(settings_behind: bytes) -> bool:
 
 # ---- who else knows a root ------------------------------------------------------------------------------------------
 
-# Where the administrator puts further CAs, and how they get from there into the store. Sources: update-ca-certificates(8)
+# Where the administrator puts further CAs, and how they get into the store. Sources: update-ca-certificates(8)
 # of Debian and of openSUSE, update-ca-trust(8) of Fedora and Arch.
 _LOCAL_ANCHORS = (
     ("/usr/local/share/ca-certificates", "update-ca-certificates"),
