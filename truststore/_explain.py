@@ -237,7 +237,7 @@ def span(duration: timedelta) -> str:
     """A duration in its one telling unit: `3 days`."""
     seconds = abs(int(duration.total_seconds()))
     for size, unit in ((31557600, "year"), (86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= 2 * size or (size <= 86400 and seconds >= size):
+        if seconds >= (2 * size if unit in ("year", "minute") else size):
             count = seconds // size
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{seconds} second{'' if seconds == 1 else 's'}"
