@@ -67,6 +67,15 @@ def _genuine_class(current: type) -> type:
     raise ImportError(f"{current!r} in ssl is no subclass of the standard library's SSLContext: what replaced it?")
 
 
+# Libraries that put a subclass of the genuine class, or of ours, into `ssl`: its sockets yield to other green threads.
+COOPERATIVE = ("gevent", "eventlet")
+
+
+def is_cooperative(cls: type) -> bool:
+    """Whether `cls` comes from one of the `COOPERATIVE` libraries."""
+    return cls.__module__.partition(".")[0] in COOPERATIVE
+
+
 Genuine: Any = _genuine_class(ssl.SSLContext)
 _Raw: Any = Genuine.__mro__[1]  # _ssl._SSLContext, whose descriptors set what OpenSSL sees
 
@@ -88,10 +97,12 @@ injected_by_program = False
 # lock for all contexts, so that one handler can keep a fork() from copying a context in that state.
 _creation_lock = RLock()
 if hasattr(os, "register_at_fork"):
+    # By functions that look the lock up: eventlet replaces what a module calls its lock, and complains of what it
+    # cannot replace.
     os.register_at_fork(
-        before=_creation_lock.acquire,
-        after_in_parent=_creation_lock.release,
-        after_in_child=_creation_lock.release,
+        before=lambda: _creation_lock.acquire(),
+        after_in_parent=lambda: _creation_lock.release(),
+        after_in_child=lambda: _creation_lock.release(),
     )
 
 
@@ -305,6 +316,10 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         if protocol is None:
             warnings.warn("ssl.SSLContext() without protocol argument is deprecated.", DeprecationWarning, stacklevel=2)
             protocol = ssl.PROTOCOL_TLS
+        current = ssl.SSLContext
+        if cls is SSLContext and is_cooperative(current) and issubclass(current, cls):
+            # Patched in after somebody took our class: sockets of the standard library fail from then on.
+            cls = current  # type: ignore[assignment]  # a subclass, as just asked
         # Not Genuine.__new__: warnings that _ssl gives about the protocol name the caller of this method.
         self: SSLContext = _Raw.__new__(cls, protocol)
         aware = _lazy.took_the_class(sys._getframe(1), cls)
