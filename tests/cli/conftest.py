@@ -1,43 +1,22 @@
-"""A system store with one root, on both ways to a verdict, and `python -m truststore` in this process."""
+"""A system store with one root, on both ways to a verdict, and the command line in this process."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from harness.injection import injection
+from harness.command_line import Command, Outcome, system_with
 from harness.issuing import Issued, intermediate, root
-from harness.oracle import OracleVerifier
 
-from truststore import _verify
-from truststore._backends import openssl
-from truststore._backends.openssl import Store
 from truststore._cli import main
 
-
-class Outcome:
-    """What a command answered: exit code, stdout, stderr."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-Command = Callable[..., Outcome]
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+    for name in _PROXIES:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -64,21 +43,6 @@ def company_root() -> Issued:
 def company_ca(company_root: Issued) -> Issued:
     """An intermediate below it."""
     return intermediate(company_root, "Company CA 1", organization="Example Company")
-
-
-def system_with(roots: list[Issued], path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The system store holds `roots`, and the hook is active. `path` is `native` or `delegated`."""
-    file = tmp_path / "system.pem"
-    file.write_text("".join(one.pem for one in roots))
-    store = Store("a test's system", files=[str(file)], bundle=str(file))
-    monkeypatch.setattr(openssl, "_system_store", store)
-    verifier = OracleVerifier([one.der for one in roots]) if path == "delegated" else None
-    previous = _verify.replace_verifier(verifier)
-    try:
-        with injection(by_hook=True):
-            yield
-    finally:
-        _verify.replace_verifier(previous)  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["native", "delegated"])

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.conftest import Command, Outcome, system_with
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from harness import peers
+from harness.command_line import Command, Outcome, system_with
 from harness.issuing import DAY, Issued, intermediate, issue, revocation_list, root, server_context
 from harness.oracle import OracleVerifier
 
@@ -210,7 +210,7 @@ def test_an_issuer_that_is_no_ca(system: str, server: Server, company_ca: Issued
 
 
 def test_a_weak_key(system: str, server: Server, company_ca: Issued) -> None:
-    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     seen = server.check(issue(company_ca, "localhost", "localhost", key=weak))
     refused(seen, "weak-key", 66)
     assert "the key of CN=localhost is RSA 1024" in seen.cause("weak-key")["facts"]

@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 
 import pytest
-from cli.conftest import Command
+from harness.command_line import Command
 from harness.issuing import DAY, Issued, issue, revocation_list, root
 
 from truststore import _explain
@@ -72,7 +72,9 @@ def test_der(system: str, command: Command, company_root: Issued, tmp_path: Path
     assert command("explain", file, "--name", "a.example.com").code == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"]
+)
 def test_a_file_without_a_certificate(content: bytes, system: str, command: Command, tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.write_bytes(content)

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+
 from harness.pki import new_genuine
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -138,7 +139,9 @@ def revocation_list(issuer: Issued, *revoked: Issued) -> bytes:
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
     builder = builder.last_update(_NOW - DAY).next_update(_NOW + DAY)
     for one in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(_NOW - DAY)
+        entry = (
+            x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(_NOW - DAY)
+        )
         builder = builder.add_revoked_certificate(entry.build())
     signed = builder.sign(issuer.key, hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM)
