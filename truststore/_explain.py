@@ -15,11 +15,14 @@ from truststore._errors import Reason
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from truststore._x509 import Certificate
 
 # Relative to the documentation's root; the anchor is the topic's word.
 _PAGE = "docs/how-to/diagnose.md"
+
+_DER = 2  # _ssl.ENCODING_DER
 
 
 class Topic:
@@ -234,7 +237,7 @@ def span(duration: timedelta) -> str:
     """A duration in its one telling unit: `3 days`."""
     seconds = abs(int(duration.total_seconds()))
     for size, unit in ((31557600, "year"), (86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= 2 * size or (size <= 86400 and seconds >= size):
+        if seconds >= (2 * size if unit in ("year", "minute") else size):
             count = seconds // size
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{seconds} second{'' if seconds == 1 else 's'}"
@@ -315,7 +318,22 @@ def note(reason: Reason, server_name: str | None, chain: Sequence[bytes], truste
         except _x509.BadEncodingError:
             break
     found = facts(reason, path, server_name)[:3] or [TOPICS[reason.value].cause]
+    if reason in (Reason.UNKNOWN_ISSUER, Reason.UNTRUSTED_ROOT) and path:
+        only = "the server sent only its own certificate, issued by" if len(path) == 1 else "the chain ends at"
+        found = [f"{only} {path[-1].issuer}"]
     return printable("; ".join([*found, *trusted, f"run: python -m truststore check {server_name or 'HOST'}"]))
+
+
+def chain_of(connection: Any) -> list[bytes]:
+    """What the peer of `connection`, an object of `_ssl`, sent: DER, leaf first; as much as this Python shows of it."""
+    show = getattr(connection, "get_unverified_chain", None)
+    if show is not None:
+        return [one if isinstance(one, bytes) else one.public_bytes(_DER) for one in show() or ()]
+    try:  # PyPy
+        leaf = connection.getpeercert(True)
+    except ValueError:  # the handshake is not finished
+        return []
+    return [leaf] if leaf else []
 
 
 def printable(text: str) -> str:

@@ -292,7 +292,9 @@ class Certificate:
         self.der = der
         try:
             self._read(der)
-        except (IndexError, OverflowError) as error:
+        except BadEncodingError:
+            raise
+        except (IndexError, OverflowError, ValueError) as error:  # fields that are missing
             raise BadEncodingError(f"not a certificate: {error}") from None
 
     def _read(self, der: bytes) -> None:

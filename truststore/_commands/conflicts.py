@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Conflict:
-    """`subject` is in the way: `effect` says how, `remedy` is a command line. `serious`: it may keep us from working."""
+    """`subject` is in the way: `effect` says how, `remedy` is a command. `serious`: it may keep us from working."""
 
     __slots__ = ("effect", "remedy", "serious", "subject")
 
@@ -67,7 +67,7 @@ def _same_folder() -> Iterator[Conflict]:
     elif version is not None:
         yield Conflict(
             f"truststore {version}",
-            "installs the same folder as truststore-auto; ours is in place. Uninstalling it takes our `__init__.py` along",
+            "installs the same folder as truststore-auto; ours is in place. Uninstalling it takes files of ours along",
             f"nothing now; after uninstalling truststore: {mend}",
             serious=False,
         )

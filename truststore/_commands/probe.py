@@ -13,6 +13,7 @@ import ssl
 import time
 import urllib.parse
 
+from truststore import _explain
 from truststore._commands import starttls
 from truststore._commands.wire import ObstacleError, Wire
 
@@ -212,7 +213,7 @@ def _shake_hands(wire: Wire, context: ssl.SSLContext, server_name: str) -> Sight
     else:
         sighting.version, cipher = tls.version(), tls.cipher()
         sighting.cipher = cipher[0] if cipher else None
-    sighting.chain = peer_chain(tls)
+    sighting.chain = _explain.chain_of(tls._sslobj)  # type: ignore[attr-defined]  # public only from 3.13 on
     return sighting
 
 
@@ -240,21 +241,6 @@ def _say_goodbye(wire: Wire, outgoing: ssl.MemoryBIO) -> None:
         wire.send(outgoing.read())
     except ObstacleError:
         return
-
-
-def peer_chain(tls: ssl.SSLObject) -> list[bytes]:
-    """What the peer of `tls` sent, DER, leaf first; as much of it as this Python shows."""
-    connection: Any = tls._sslobj  # type: ignore[attr-defined]  # public only from 3.13 on
-    try:
-        chain = connection.get_unverified_chain() or []
-        return [one if isinstance(one, bytes) else ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain]
-    except AttributeError:  # PyPy
-        pass
-    try:
-        leaf = tls.getpeercert(binary_form=True)
-    except ValueError:  # the handshake was not finished
-        return []
-    return [leaf] if leaf else []
 
 
 # ---- what it was instead of TLS -------------------------------------------------------------------------------------

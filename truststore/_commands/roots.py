@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 _SERVER_PURPOSES = ("1.3.6.1.5.5.7.3.1", "2.5.29.37.0")  # serverAuth, any
 
 
+@functools.lru_cache(maxsize=4096)
+def _certificate(der: bytes) -> Certificate:
+    """Several stores hold the same roots, and reading one takes a fifth of a millisecond."""
+    return Certificate(der)
+
+
 class Roots:
     """A set of trust anchors. `name` says whose; `unreadable` counts what could not be parsed."""
 
@@ -28,12 +35,21 @@ class Roots:
         self.unreadable = 0
         for der in dict.fromkeys(certificates):
             try:
-                self.certificates.append(Certificate(der))
+                self.certificates.append(_certificate(der))
             except BadEncodingError:
                 self.unreadable += 1
 
+    def with_extra(self, certificates: Iterable[bytes]) -> Roots:
+        """These and `certificates`."""
+        both = Roots(self.name, [*(known.der for known in self.certificates), *certificates])
+        both.unreadable += self.unreadable
+        return both
+
     def __len__(self) -> int:
         return len(self.certificates)
+
+    def __str__(self) -> str:
+        return f"{len(self)} root{'' if len(self) == 1 else 's'}"
 
     def __contains__(self, certificate: Certificate) -> bool:
         return any(known.der == certificate.der for known in self.certificates)
@@ -75,8 +91,8 @@ def extra() -> list[bytes]:
     return found
 
 
-def loader(store: openssl.Store) -> Callable[[ssl.SSLContext], None]:
-    """What gives a context of the standard library the anchors of `store` and the extra ones."""
+def loader(store: openssl.Store, additional: list[bytes]) -> Callable[[ssl.SSLContext], None]:
+    """What gives a context of the standard library the anchors of `store` and the `additional` ones."""
 
     def load(context: ssl.SSLContext) -> None:
         if store.by_openssl:
@@ -86,7 +102,6 @@ def loader(store: openssl.Store) -> Callable[[ssl.SSLContext], None]:
                 context.load_verify_locations(capath=store.directory)
             for path in store.files:
                 context.load_verify_locations(cafile=path)
-        additional = extra()
         if additional:
             context.load_verify_locations(cadata=b"".join(additional))
 
@@ -127,7 +142,7 @@ def _is_for_servers(settings_behind: bytes) -> bool:
 
 # ---- who else knows a root ------------------------------------------------------------------------------------------
 
-# Where the administrator puts further CAs, and how they get from there into the store. Sources: update-ca-certificates(8)
+# Where the administrator puts further CAs, and how they get into the store. Sources: update-ca-certificates(8)
 # of Debian and of openSUSE, update-ca-trust(8) of Fedora and Arch.
 _LOCAL_ANCHORS = (
     ("/usr/local/share/ca-certificates", "update-ca-certificates"),

@@ -211,11 +211,23 @@ _EFFECTS = (
 )
 
 
+_PINS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "PIP_CERT")
+_OWN_BUNDLE = "the system's own bundle: it stands for the system store"
+
+
+def _is_own_bundle(path: str) -> bool:
+    from truststore._backends import openssl
+
+    own = openssl.system_store().bundle
+    return own is not None and os.path.realpath(own) == os.path.realpath(path)
+
+
 def _variables() -> list[dict[str, Any]]:
     found = []
     for name, effect in _EFFECTS:
         value = os.environ.get(name)
         if value is not None:
+            effect = _OWN_BUNDLE if name in _PINS and _is_own_bundle(value) else effect
             found.append({"name": name, "value": value, "effect": effect, "problem": _problem(name, value)})
     return found
 
