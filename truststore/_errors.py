@@ -109,9 +109,7 @@ def verification_error(
     HRESULT; it becomes an attribute of the exception, as does `reason_word`, the value of `reason`.
     """
     words = message or reason.text
-    error = ssl.SSLCertVerificationError(
-        1, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words}"
-    )
+    error = ssl.SSLCertVerificationError(1, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words}")
     error.library = "SSL"
     error.reason = "CERTIFICATE_VERIFY_FAILED"
     error.verify_code = reason.verify_code
@@ -138,3 +136,11 @@ def again(error: BaseException) -> BaseException:
         if hasattr(error, name):
             setattr(copy, name, getattr(error, name))
     return copy
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Say more about `error`: as a note on Python 3.11 and later, in its message on 3.10."""
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    elif isinstance(error, OSError):
+        error.strerror = f"{error.strerror}\n{note}"
