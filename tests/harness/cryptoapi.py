@@ -49,8 +49,8 @@ CANNOT_FAIL = {
 class Model(NamedTuple):
     """A certificate as far as the double knows one. Its `der` is a SEQUENCE that holds JSON.
 
-    `usages` None means every purpose. `revocation` is "good", "revoked", "offline" or "unknown"; `validity` is -1 before,
-    1 after and 0 within the certificate's time; `faults` are further bits of CERT_TRUST_STATUS.
+    `usages` None means every purpose. `revocation` is "good", "revoked", "offline" or "unknown"; `validity` is -1
+    before, 1 after and 0 within the certificate's time; `faults` are further bits of CERT_TRUST_STATUS.
     """
 
     subject: str
@@ -81,9 +81,7 @@ def decode(der: bytes) -> Model | None:
     except ValueError:
         return None
     usages = fields["usages"]
-    return Model(
-        **{**fields, "names": tuple(fields["names"]), "usages": None if usages is None else tuple(usages)}
-    )
+    return Model(**{**fields, "names": tuple(fields["names"]), "usages": None if usages is None else tuple(usages)})
 
 
 class Injected(NamedTuple):
@@ -360,7 +358,7 @@ class CryptoApi:
 
     def _new_chain(self, models: list[Model], errors: int) -> crypt32.CERT_CHAIN_CONTEXT:
         elements = []
-        for model in models:
+        for _ in models:
             context = crypt32.CERT_CONTEXT()
             context.pCertInfo = ctypes.addressof(context)
             element = crypt32.CERT_CHAIN_ELEMENT(
@@ -368,9 +366,7 @@ class CryptoApi:
             )
             self._memory += [context, element]
             elements.append(element)
-        element_pointers = (ctypes.POINTER(crypt32.CERT_CHAIN_ELEMENT) * len(elements))(
-            *map(ctypes.pointer, elements)
-        )
+        element_pointers = (ctypes.POINTER(crypt32.CERT_CHAIN_ELEMENT) * len(elements))(*map(ctypes.pointer, elements))
         simple = crypt32.CERT_SIMPLE_CHAIN(
             cbSize=ctypes.sizeof(crypt32.CERT_SIMPLE_CHAIN), cElement=len(elements), rgpElement=element_pointers
         )

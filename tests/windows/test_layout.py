@@ -6,6 +6,7 @@ import ctypes
 import pathlib
 
 import pytest
+
 from truststore._ffi import crypt32
 
 GOLDEN = pathlib.Path(__file__).parent / "layout" / "golden.txt"

@@ -17,6 +17,7 @@ from harness.cryptoapi import (
     Injected,
     Model,
 )
+
 from truststore._backends import windows
 from truststore._errors import Reason
 from truststore._ffi import crypt32
@@ -266,9 +267,7 @@ def test_leaf_and_chain_are_told_apart(revocation: Revocation, checked: list[str
 def test_a_revoked_intermediate_is_refused_if_the_chain_is_checked_and_not_if_the_leaf_is() -> None:
     chain = (LEAF, INTERMEDIATE._replace(revocation="revoked"))
     verify(CryptoApi([ROOT]), chain, revocation=Revocation.LEAF)
-    refused(
-        CryptoApi([ROOT]), Reason.REVOKED, crypt32.CRYPT_E_REVOKED, chain=chain, revocation=Revocation.CHAIN
-    )
+    refused(CryptoApi([ROOT]), Reason.REVOKED, crypt32.CRYPT_E_REVOKED, chain=chain, revocation=Revocation.CHAIN)
 
 
 @pytest.mark.parametrize("anchors", [(), (ROOT,)], ids=["system", "extra anchor"])
@@ -370,7 +369,9 @@ def test_a_call_that_fails_is_named_with_the_systems_words_and_code() -> None:
     api = CryptoApi([ROOT])
     api.texts[8] = "Not enough memory."
     api.injected = Injected(0)
-    with pytest.raises(ssl.SSLError, match=r"CertCreateCertificateContext failed: Not enough memory\. \(0x8\)") as caught:
+    with pytest.raises(
+        ssl.SSLError, match=r"CertCreateCertificateContext failed: Not enough memory\. \(0x8\)"
+    ) as caught:
         verify(api)
     assert not isinstance(caught.value, ssl.SSLCertVerificationError)
     assert vars(caught.value)["native_code"] == 8

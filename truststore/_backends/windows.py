@@ -23,7 +23,7 @@ Revocation is checked if the program asked for it, and then an answer is needed:
 OpenSSL's VERIFY_CRL_CHECK_LEAF. A missing intermediate may be fetched (AIA), as by every program on Windows that leaves
 the verdict to the system.
 
-Everything made is released by a `with` block, whatever happens. The verifier keeps no state, so threads share it freely.
+Everything made is released by a `with` block, whatever happens. The verifier keeps no state: threads share it freely.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ _CHAIN_FLAGS = {
         crypt32.CERT_CHAIN_REVOCATION_CHECK_END_CERT | crypt32.CERT_CHAIN_REVOCATION_ACCUMULATIVE_TIMEOUT
     ),
     Revocation.CHAIN: (
-        crypt32.CERT_CHAIN_REVOCATION_CHECK_CHAIN_EXCLUDE_ROOT
-        | crypt32.CERT_CHAIN_REVOCATION_ACCUMULATIVE_TIMEOUT
+        crypt32.CERT_CHAIN_REVOCATION_CHECK_CHAIN_EXCLUDE_ROOT | crypt32.CERT_CHAIN_REVOCATION_ACCUMULATIVE_TIMEOUT
     ),
 }
 
@@ -95,8 +94,8 @@ _REASON_BY_HRESULT = {
 }
 
 # Bit of CERT_TRUST_STATUS.dwErrorStatus -> HRESULT and reason, the gravest first: what the chain itself complains
-# about. Source: the CERT_TRUST_STATUS page; the HRESULT is the one that [policy] gives to the same fault, or the general
-# failure where it has none. Bits that are absent are a general failure as well.
+# about. Source: the CERT_TRUST_STATUS page; the HRESULT is the one that [policy] gives to the same fault, or the
+# general failure where it has none. Bits that are absent are a general failure as well.
 _FAULT_BY_TRUST_BIT = (
     (crypt32.CERT_TRUST_IS_EXPLICIT_DISTRUST, crypt32.TRUST_E_EXPLICIT_DISTRUST, Reason.DISTRUSTED),
     (crypt32.CERT_TRUST_IS_NOT_SIGNATURE_VALID, crypt32.TRUST_E_CERT_SIGNATURE, Reason.BAD_SIGNATURE),
@@ -148,9 +147,7 @@ _FAULT_BY_TRUST_BIT = (
 _NO_TRUSTED_ROOT = crypt32.CERT_TRUST_IS_UNTRUSTED_ROOT | crypt32.CERT_TRUST_IS_PARTIAL_CHAIN
 
 # Windows does not find out about revocation in a chain that it does not trust, and says so with these.
-_REVOCATION_UNKNOWN = (
-    crypt32.CERT_TRUST_REVOCATION_STATUS_UNKNOWN | crypt32.CERT_TRUST_IS_OFFLINE_REVOCATION
-)
+_REVOCATION_UNKNOWN = crypt32.CERT_TRUST_REVOCATION_STATUS_UNKNOWN | crypt32.CERT_TRUST_IS_OFFLINE_REVOCATION
 
 # wincrypt.h numbers all errors of the ASN.1 decoders from these two on.
 _FIRST_DECODER_ERROR, _LAST_DECODER_ERROR = crypt32.CRYPT_E_OSS_ERROR, crypt32.CRYPT_E_ASN1_EXTENDED + 0xFE
@@ -276,9 +273,7 @@ class _Api:
             | crypt32.CERT_STORE_OPEN_EXISTING_FLAG
         )
         wide_name = crypt32.wide_string(name)
-        store = self._call.CertOpenStore(
-            crypt32.CERT_STORE_PROV_SYSTEM_W, 0, None, flags, ctypes.addressof(wide_name)
-        )
+        store = self._call.CertOpenStore(crypt32.CERT_STORE_PROV_SYSTEM_W, 0, None, flags, ctypes.addressof(wide_name))
         if not store:
             raise self._failure("CertOpenStore")
         with self._released("CertCloseStore", store, 0):
@@ -418,9 +413,7 @@ class _Api:
                 try:
                     encoded = context.contents.dwCertEncodingType & crypt32.X509_ASN_ENCODING
                     if encoded and (purpose is None or self._is_good_for(context, purpose)):
-                        found.append(
-                            ctypes.string_at(context.contents.pbCertEncoded, context.contents.cbCertEncoded)
-                        )
+                        found.append(ctypes.string_at(context.contents.pbCertEncoded, context.contents.cbCertEncoded))
                 except BaseException:
                     self._call.CertFreeCertificateContext(context)
                     raise
@@ -457,7 +450,7 @@ class _Api:
         """The exception for a verdict that is not `accepted`."""
         trust_errors, code = verdict.trust_errors, verdict.policy_error
         if had_anchors and trust_errors & ~_NO_TRUSTED_ROOT and code in _TRUST_CODES:
-            # Whether the extra anchors make up for the missing root was not asked, because of something worse: say that.
+            # The extra anchors were not asked, because of something worse than a missing root: say that.
             trust_errors, code = trust_errors & ~_NO_TRUSTED_ROOT, 0
         if code:
             reason = _REASON_BY_HRESULT.get(code, Reason.OTHER)
@@ -534,9 +527,7 @@ def _normalized(server_name: str | None) -> str | None:
         return None
     name = server_name.removesuffix(".")
     if not name or "\0" in name or not name.isascii():
-        raise verification_error(
-            Reason.WRONG_NAME, f"{server_name!r} is neither a DNS name in ASCII nor an IP address"
-        )
+        raise verification_error(Reason.WRONG_NAME, f"{server_name!r} is neither a DNS name in ASCII nor an IP address")
     return _ip_address(name) or name
 
 

@@ -1,8 +1,8 @@
 """CryptoAPI: the structures, constants and functions of `wincrypt.h` that the Windows verifier calls.
 
 Bindings only. Names are the vendor's. All integers have fixed widths (`DWORD` is 32 bits wherever this is imported;
-`ctypes.wintypes.DWORD` is 64 on 64-bit Unix) and text is an array of UTF-16 units (`wchar_t` is 32 bits on Unix), so that
-layouts are the same on every OS and tests compare them with the headers' on any of them.
+`ctypes.wintypes.DWORD` is 64 on 64-bit Unix) and text is an array of UTF-16 units (`wchar_t` is 32 bits on Unix), so
+that layouts are the same on every OS and tests compare them with the headers' on any of them.
 
 Nothing is loaded at import. `load()` binds the functions of this Windows at its first call; a test makes a `Bindings`
 of its own, from functions that stand in for the system's.
@@ -364,9 +364,7 @@ class Bindings:
     CertFreeCertificateChainEngine: Callable[..., Any]
     FormatMessageW: Callable[..., Any]
 
-    def __init__(
-        self, resolve: Callable[[str, str, Any, tuple[Any, ...]], Any], last_error: Callable[[], int]
-    ) -> None:
+    def __init__(self, resolve: Callable[[str, str, Any, tuple[Any, ...]], Any], last_error: Callable[[], int]) -> None:
         for library, name, result, arguments in PROTOTYPES:
             setattr(self, name, resolve(library, name, result, arguments))
         self.last_error = last_error

