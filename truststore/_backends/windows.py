@@ -267,11 +267,7 @@ class _Api:
     @contextlib.contextmanager
     def system_store(self, name: str) -> Iterator[object]:
         """The user's view of a system store, to read; it includes the machine's and those of group policy."""
-        flags = (
-            crypt32.CERT_SYSTEM_STORE_CURRENT_USER
-            | crypt32.CERT_STORE_READONLY_FLAG
-            | crypt32.CERT_STORE_OPEN_EXISTING_FLAG
-        )
+        flags = crypt32.CERT_SYSTEM_STORE_CURRENT_USER | crypt32.CERT_STORE_READONLY_FLAG
         wide_name = crypt32.wide_string(name)
         store = self._call.CertOpenStore(crypt32.CERT_STORE_PROV_SYSTEM_W, 0, None, flags, ctypes.addressof(wide_name))
         if not store:
