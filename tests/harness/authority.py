@@ -1,4 +1,4 @@
-"""Certificate authorities and what they issue, for real TLS. RSA throughout: Wine 8 fails on one in a hundred of ECDSA."""
+"""Certificate authorities and what they issue, for real TLS. All keys are RSA: Wine 8 rejects 1 % of ECDSA signatures."""
 
 from __future__ import annotations
 

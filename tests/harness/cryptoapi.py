@@ -410,6 +410,8 @@ class CryptoApi:
         self.server_names.append(name)
         if ssl_parameters.fdwChecks & crypt32.SECURITY_FLAG_IGNORE_CERT_CN_INVALID:
             name = None
+        if self.without_product == "CertVerifyCertificateChainPolicy":
+            return 1
         if self.policy_error is None:
             models = list(self._chains[self._alive(chain, "chain")].values())
             status.contents.dwError = _policy_error(models, chain.contents.TrustStatus.dwErrorStatus, name)

@@ -347,6 +347,12 @@ def test_a_chain_that_is_null_is_refused() -> None:
         verify(api)
 
 
+def test_a_policy_that_says_nothing_is_no_acceptance() -> None:
+    api = CryptoApi([ROOT])
+    api.without_product = "CertVerifyCertificateChainPolicy"
+    refused(api, Reason.OTHER, crypt32.TRUST_E_FAIL)
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
@@ -470,6 +476,15 @@ def test_an_interrupt_in_the_middle_leaves_nothing_behind(monkeypatch: pytest.Mo
     monkeypatch.setattr(windows, "_elements", interrupt)
     with pytest.raises(KeyboardInterrupt):
         verify(CryptoApi([]), anchors=(ROOT,))
+
+
+def test_an_interrupt_while_the_roots_are_listed_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(api: object, context: object, purpose: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(windows._Api, "_is_good_for", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        roots(CryptoApi([ROOT]))
 
 
 # --- roots -----------------------------------------------------------------------------------------------------------
