@@ -1,4 +1,4 @@
-"""Certificate authorities and what they issue, for real TLS. All keys are RSA: Wine 8 rejects 1 % of ECDSA signatures."""
+"""Certificate authorities and what they issue, for real TLS. All keys are RSA: Wine 8 rejects 1 % of ECDSA's."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def decode(der: bytes) -> Model | None:
 class Injected(NamedTuple):
     """The call, counted from 0, that fails."""
 
-    index: int
+    call: int
     error: int = ERROR_NOT_ENOUGH_MEMORY
 
 
@@ -138,13 +138,14 @@ class CryptoApi:
         callback = ctypes.CFUNCTYPE(returned, *seen)(self._guarded(name, getattr(self, name)))
         self._functions.append(callback)
         address = ctypes.cast(callback, ctypes.c_void_p).value
+        assert address is not None
         return ctypes.CFUNCTYPE(result, *arguments)(address)
 
     def _guarded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             index = len(self.calls)
             self.calls.append(name)
-            if self.injected is not None and self.injected.index == index:
+            if self.injected is not None and self.injected.call == index:
                 return self._fail(name, arguments)
             self.error = STALE_ERROR
             try:
@@ -257,6 +258,8 @@ class CryptoApi:
         if previous:
             position = self._cursors[self._alive(previous, "context")] + 1
             self._release(previous)
+        elif "context" in self.live.values():
+            raise LookupError("an enumeration begins while the context of another one is alive")
         if position >= len(content):
             return self._refuse(crypt32.CRYPT_E_NOT_FOUND)
         context = self._new_context(content[position])
@@ -435,7 +438,7 @@ class CryptoApi:
 
 
 def _wide_at(address: int) -> str:
-    units = []
+    units: list[int] = []
     while unit := ctypes.c_uint16.from_address(address + 2 * len(units)).value:
         units.append(unit)
     return b"".join(unit.to_bytes(2, "little") for unit in units).decode("utf-16-le")
@@ -443,7 +446,8 @@ def _wide_at(address: int) -> str:
 
 def _path(leaf: bytes, offered: list[bytes], trusted: list[bytes]) -> tuple[list[Model], int]:
     """The certificates from the leaf up, and the error bits of the path."""
-    known = [model for der in [*offered, *trusted] if (model := decode(der)) is not None]
+    roots = [model for der in trusted if (model := decode(der)) is not None and model.is_self_signed]
+    known = [model for der in offered if (model := decode(der)) is not None] + roots
     current = decode(leaf)
     assert current is not None
     path = [current]

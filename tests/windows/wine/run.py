@@ -8,7 +8,6 @@ What follows `--` goes to pytest. Exits non-zero if any interpreter's run failed
 from __future__ import annotations
 
 import argparse
-import os
 import pathlib
 import sys
 import time
@@ -32,7 +31,6 @@ def run(wine: provision.Wine, version: str, wheel: pathlib.Path, pytest_argument
         cwd=TESTS,
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUTF8="1",
-        **({"CI": os.environ["CI"]} if "CI" in os.environ else {}),
     )
     seconds = time.monotonic() - started
     print(f"--- Windows Python {version}: exit code {code}, {seconds:.1f} s wall time ---", flush=True)
