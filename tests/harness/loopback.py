@@ -28,14 +28,15 @@ class Server:
         self.handshakes = 0
         self._lock = threading.Lock()
         self._connections: list[threading.Thread] = []
+        self._open = True
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
 
     def _accept(self) -> None:
         while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:  # closed
+            connection, _ = self._listener.accept()
+            if not self._open:
+                connection.close()
                 return
             thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._connections.append(thread)
@@ -61,13 +62,11 @@ class Server:
             connection.close()
 
     def close(self) -> None:
-        # Closing a listener does not wake the thread that waits on it, everywhere; a connection does.
-        with socket.socket() as knock:
-            knock.settimeout(10)
-            closing = self._listener
-            knock.connect(("127.0.0.1", self.port))
-            closing.close()
-        self._acceptor.join(30)
+        # Closing a listener does not wake the thread that waits on it; a connection does.
+        self._open = False
+        with socket.create_connection(("127.0.0.1", self.port)):
+            self._acceptor.join(30)
+        self._listener.close()
         for thread in self._connections:
             thread.join(30)
 
