@@ -14,11 +14,11 @@ if _sys.version_info < (3, 10):
     )
 
 from truststore._lazy import __dir__, __getattr__  # noqa: F401
-from truststore._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from truststore._context import SSLContext
     from truststore._inject import extract_from_ssl, inject_into_ssl
+    from truststore._version import __version__
 
 __all__ = ["SSLContext", "__version__", "extract_from_ssl", "inject_into_ssl"]

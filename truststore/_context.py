@@ -21,7 +21,7 @@ out has been, or will be, verified:
 * a *delegated* context (macOS, Windows): the TLS object is created with OpenSSL's verification off, and handed out
   behind a gate that asks the operating system before it lets a byte through (see `_gate`).
 
-Whom a context trusts is decided from what the program asked of it so far; `_Trust` keeps that, `SSLContext` acts on it.
+Whom a context trusts follows from what its program asked for so far: `_trust.Trust` knows, `SSLContext` acts.
 """
 
 from __future__ import annotations
@@ -33,17 +33,30 @@ import warnings
 from _thread import RLock
 from abc import ABCMeta
 
-from truststore import _bundles, _errors, _lazy, _pem, _verify
-from truststore._backends import openssl
-from truststore._environment import debug, settings
-from truststore._gate import Gate, Witness
+from truststore import _lazy, _verify
+from truststore._environment import debug
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
+    from truststore import _trust, _witness
+    from truststore._backends import openssl
+    from truststore._trust import Trust
     from truststore._verify import Verifier
+
+
+def _trust_module() -> Any:
+    """What only a client's context needs, imported when there is one: most programs that import `ssl` make none.
+
+    Not later than that, since a program may change its root directory or its user before it connects.
+    """
+    global _trust, _witness, openssl
+    from truststore import _trust, _witness
+    from truststore._backends import openssl
+
+    return _trust
 
 
 def _genuine_class(current: type) -> type:
@@ -81,77 +94,26 @@ if hasattr(os, "register_at_fork"):
         after_in_child=_creation_lock.release,
     )
 
-# The code with which OpenSSL says that it found no trusted issuer, in its several forms (openssl/x509_vfy.h).
-_UNKNOWN_ISSUER_CODES = (2, 18, 19, 20, 21, 27)
+
+class _Stock:
+    """Stands for the `Trust` of a context that behaves as the standard library in everything."""
+
+    stock = True
+    delegable = False
+    strict_withheld = False
 
 
-# What loading a file asks for.
-_DEFAULT, _KEPT, _CHOSEN = "the default store", "a bundle besides the default store", "that file"
-
-
-class _Trust:
-    """What the program asked of one context, and what has become of it."""
-
-    __slots__ = (
-        "additive",
-        "anchors",
-        "asked_for_default",
-        "chose_anchors",
-        "configured",
-        "delegable",
-        "enumerable",
-        "extra",
-        "lock",
-        "lock_owner",
-        "problems",
-        "skipped_bundles",
-        "sources",
-        "stock",
-        "store",
-        "strict_withheld",
-        "verification_off",
-    )
-
-    def __init__(self, stock: bool, additive: bool) -> None:
-        self.stock = stock  # behaves as the standard library in everything
-        self.additive = additive  # trusts the system store besides what is loaded
-        self.asked_for_default = False  # load_default_certs() and all that counts as it
-        self.sources: list[str] = []  # what was loaded, in words
-        self.chose_anchors = False  # some of it was the program's choice, not a vendored bundle that somebody changed
-        self.anchors: list[bytes] = []  # the same as DER, for a verifier
-        self.extra: list[bytes] | None = None  # TRUSTSTORE_EXTRA_CA_CERTS as DER, for a verifier
-        self.skipped_bundles: list[str] = []
-        self.delegable = _verify.system_verifier() is not None
-        self.configured = False  # OpenSSL has the store's anchors
-        self.enumerable = False  # ... and all of them are loaded, to be listed
-        self.store: openssl.Store | None = None
-        self.problems: list[str] = []
-        self.strict_withheld = False
-        # (verify_mode, check_hostname) as the program set them, while OpenSSL's are off
-        self.verification_off: tuple[int, bool] | None = None
-        self.lock = RLock()
-        self.lock_owner = os.getpid()
-
-    @property
-    def pinned(self) -> bool:
-        """Only what the program loaded is trusted: the standard library's meaning."""
-        return bool(self.sources) and not self.additive and not self.asked_for_default
-
-    def configuration_lock(self) -> RLock:
-        """Keeps threads from configuring one context at once. A fork may copy it locked; a child takes a new one."""
-        if self.lock_owner != os.getpid():
-            self.lock, self.lock_owner = RLock(), os.getpid()
-        return self.lock
+_STOCK = _Stock()
 
 
 class _SafeSetters(Genuine):  # type: ignore[misc]
     """Stands right after `SSLContext` in the method resolution order: see the module's text.
 
     The setters may be called with a genuine context that is not an instance of this class. `_truststore` is the
-    `_Trust` of a context that is.
+    `Trust` of a context that is.
     """
 
-    _truststore: _Trust
+    _truststore: Trust
 
     @property
     def options(self) -> ssl.Options:
@@ -189,7 +151,7 @@ class _SafeSetters(Genuine):  # type: ignore[misc]
     def verify_flags(self, value: int) -> None:
         _Raw.verify_flags.__set__(self, value)
         trust = getattr(self, "_truststore", None)
-        if trust is not None:
+        if trust is not None and not trust.stock:
             trust.strict_withheld = False
             _settle_strict(self)
 
@@ -272,18 +234,13 @@ def _switch_verification_on(context: SSLContext) -> None:
 
 
 def _settle_strict(context: SSLContext) -> None:
-    """Keep VERIFY_X509_STRICT from OpenSSL where the system's own judgement of its roots stands.
-
-    As on macOS and Windows: Python 3.13 and urllib3 set the flag by default, and many a company's root breaks it. It is
-    not withheld from a context on which the program loaded anchors of its own choice, nor with TRUSTSTORE_STRICT=1.
-    """
+    """Give OpenSSL VERIFY_X509_STRICT if the program set it, unless it is withheld: see `Trust.withholds_strict`."""
     trust = context._truststore
     flags = _Raw.verify_flags.__get__(context)
-    if not (flags & ssl.VERIFY_X509_STRICT or trust.strict_withheld):
-        return
-    trust.strict_withheld = trust.configured and not trust.chose_anchors and not settings.strict
-    strict = 0 if trust.strict_withheld else ssl.VERIFY_X509_STRICT
-    _Raw.verify_flags.__set__(context, flags & ~ssl.VERIFY_X509_STRICT | strict)
+    if flags & ssl.VERIFY_X509_STRICT or trust.strict_withheld:
+        trust.strict_withheld = trust.withholds_strict()
+        strict = 0 if trust.strict_withheld else ssl.VERIFY_X509_STRICT
+        _Raw.verify_flags.__set__(context, flags & ~ssl.VERIFY_X509_STRICT | strict)
 
 
 def _with_enums(callback: Any) -> Any:
@@ -352,7 +309,8 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         self: SSLContext = _Raw.__new__(cls, protocol)
         aware = _lazy.took_the_class(sys._getframe(1), cls)
         stock = protocol == ssl.PROTOCOL_TLS_SERVER or not (aware or injected)
-        self._truststore = _Trust(stock=stock, additive=aware or injected_by_program)
+        trust: Any = _STOCK if stock else _trust_module().Trust(additive=aware or injected_by_program)
+        self._truststore = trust
         return self
 
     # ---- what to trust ----------------------------------------------------------------------------------------------
@@ -363,53 +321,21 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         if trust.stock:
             super().load_verify_locations(cafile, capath, cadata)
             return
-        bundle_is_kept = False
+        asks_for_default = kept = False
         if cafile is not None:
-            meaning = self._meaning_of(cafile)
-            bundle_is_kept = meaning == _KEPT
-            cafile = None if meaning == _DEFAULT else cafile
-        if capath is not None and self._is_system_directory(capath):
+            meaning = trust.meaning_of(cafile)
+            kept = meaning == _trust.KEPT
+            asks_for_default = meaning != _trust.CHOSEN
+            cafile = None if meaning == _trust.DEFAULT else cafile
+        if capath is not None and trust.is_system_directory(capath):
+            asks_for_default, capath = True, None
+        if asks_for_default:
             self._ask_for_default()
-            capath = None
-        if cafile is None and capath is None and cadata is None and trust.asked_for_default:
-            return
+            if cafile is None and capath is None and cadata is None:
+                return
         super().load_verify_locations(cafile, capath, cadata)
-        trust.chose_anchors = trust.chose_anchors or not bundle_is_kept
-        trust.sources += [str(source) for source in (cafile, capath) if source is not None]
-        trust.sources += ["cadata"] if cadata is not None else []
-        if trust.delegable:
-            trust.anchors += _anchors(cafile, capath, cadata)
+        trust.remember(cafile, capath, cadata, chosen=not kept or capath is not None or cadata is not None)
         _settle_strict(self)
-
-    def _meaning_of(self, cafile: Any) -> str:
-        """What loading `cafile` asks for: the default store, that bundle besides it, or that file."""
-        try:
-            path = os.fsdecode(cafile)
-        except TypeError:
-            return _CHOSEN  # _ssl says what is wrong with it
-        if openssl.environment_store() is None and _is_same_file(path, openssl.system_store().bundle):
-            self._ask_for_default()
-            return _DEFAULT
-        judgement = _bundles.judge(path)
-        if judgement == _bundles.CHOSEN:
-            return _CHOSEN
-        self._ask_for_default()
-        if judgement == _bundles.CHANGED or settings.keep_bundled:
-            debug(f"{path}: kept as extra anchors ({judgement})")
-            return _KEPT
-        if not openssl.store() and not self._truststore.delegable:
-            _warn_once(f"no system trust store was found; {path} is trusted in its stead")
-            return _KEPT
-        debug(f"{path}: not loaded, the system store decides ({judgement})")
-        self._truststore.skipped_bundles.append(path)
-        return _DEFAULT
-
-    def _is_system_directory(self, capath: Any) -> bool:
-        try:
-            path = os.fsdecode(capath)
-        except TypeError:
-            return False
-        return openssl.environment_store() is None and _is_same_file(path, openssl.system_store().directory)
 
     def set_default_verify_paths(self) -> None:
         """As in the standard library; the default is the system store."""
@@ -421,16 +347,17 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
     def load_default_certs(self, purpose: Any = ssl.Purpose.SERVER_AUTH) -> None:
         """As in the standard library; the default for SERVER_AUTH is the system store."""
         trust = self._truststore
-        if trust.stock or purpose != ssl.Purpose.SERVER_AUTH:
-            previous, trust.stock = trust.stock, True  # the genuine method calls the two above
+        if trust.stock:
+            super().load_default_certs(purpose)
+        elif purpose == ssl.Purpose.SERVER_AUTH:
+            self._ask_for_default()
+        else:
+            trust.stock = True  # the genuine method calls the two above
             try:
                 super().load_default_certs(purpose)
             finally:
-                trust.stock = previous
-            if not previous:
-                trust.sources.append(f"default certificates for {purpose}")
-        else:
-            self._ask_for_default()
+                trust.stock = False
+            trust.sources.append(f"default certificates for {purpose}")
 
     def _ask_for_default(self) -> None:
         self._truststore.asked_for_default = True
@@ -491,24 +418,21 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         if server_side:
             self._trust_as_a_server()
             return create(session)
-        verifier = self._verifier()
+        verifier = trust.verifier()
         if verifier is not None:
             return self._behind_a_gate(verifier, server_hostname, owner, create)
         if not trust.pinned and not trust.configured:
             with trust.configuration_lock():
-                self._configure()
-        return Witness(create(session), owner, self._explain)
-
-    def _verifier(self) -> Verifier | None:
-        """Who decides about this context's peers; None for OpenSSL."""
-        trust = self._truststore
-        if not trust.delegable or trust.pinned or trust.configured:
-            return None
-        return None if openssl.environment_store() is not None else _verify.system_verifier()
+                if not trust.configured:  # by a thread that was here before
+                    self._configure()
+        return _witness.Witness(create(session), owner, trust.explain)
 
     def _behind_a_gate(
         self, verifier: Verifier, server_hostname: str | None, owner: Any, create: Callable[[Any], Any]
-    ) -> Gate:
+    ) -> Any:
+        from truststore._gate import Gate  # imported since there is a verifier: see Trust
+
+        trust = self._truststore
         with _VerificationOn(self):
             check_hostname = _Raw.check_hostname.__get__(self)
             if check_hostname and not server_hostname:
@@ -516,8 +440,9 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             options = _verify.Options(
                 server_name=server_hostname if check_hostname else None,
                 revocation=_verify.revocation_of(_Raw.verify_flags.__get__(self)),
-                extra_anchors=self._extra_anchors(),
+                extra_anchors=trust.extra_anchors(),
             )
+            trust.consulted = True
             # A TLS 1.2 peer must not come with another certificate after the verdict.
             _Raw.options.__set__(self, _Raw.options.__get__(self) | ssl.OP_NO_RENEGOTIATION)
             try:
@@ -525,22 +450,22 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
                 real = create(None)  # a resumed session would carry no chain
             finally:
                 _switch_verification_on(self)
-        return Gate(real, owner, verifier, options, self._explain)
+        return Gate(real, owner, verifier, options, trust.explain)
 
-    def _extra_anchors(self) -> tuple[bytes, ...]:
+    def _trust_as_a_server(self) -> None:
+        """What was put off for a client's side is what the standard library would have loaded for a server's."""
         trust = self._truststore
-        if trust.extra is None:
-            extra: list[bytes] = []
-            for path in settings.extra_ca_certs:
-                try:
-                    for file in _pem.files_in_directory(path) if os.path.isdir(path) else [path]:
-                        extra += _pem.certificates_in_file(file)
-                except OSError as error:
-                    self._cannot_use_extra(path, error)
-            trust.extra = extra
-        return tuple(dict.fromkeys([*trust.anchors, *trust.extra]))
+        if (trust.configured or trust.consulted) and not trust.asked_for_default:
+            raise ssl.SSLError(
+                "this context has verified servers against the system store, so it cannot judge a server's clients, "
+                "too: make one with PROTOCOL_TLS_SERVER for them"
+            )
+        if trust.asked_for_default:
+            super().set_default_verify_paths()
+            for path in trust.skipped_bundles:
+                super().load_verify_locations(cafile=path)
 
-    # ---- native contexts --------------------------------------------------------------------------------------------
+    # ---- OpenSSL's anchors ------------------------------------------------------------------------------------------
 
     def _configure(self) -> None:
         """Give OpenSSL the anchors of the store and the extra ones. Doing it twice does no harm, only costs time."""
@@ -551,12 +476,11 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             super().set_default_verify_paths()
         else:
             self._load(store)
-        for path in settings.extra_ca_certs:
+        for file in trust.extra_files():
             try:
-                for file in _pem.files_in_directory(path) if os.path.isdir(path) else [path]:
-                    super().load_verify_locations(cafile=file)
+                super().load_verify_locations(cafile=file)
             except (OSError, ssl.SSLError) as error:
-                self._cannot_use_extra(path, error)
+                trust.cannot_use_extra(file, error)
         trust.configured = True
         _settle_strict(self)
         debug(f"context {id(self):#x} trusts {store.describe()}" + "".join(f"; {it}" for it in trust.problems))
@@ -571,24 +495,6 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             except (OSError, ssl.SSLError) as error:  # one bad file of many, or one that went away
                 self._truststore.problems.append(f"{file}: {error}")
 
-    def _cannot_use_extra(self, path: str, error: Exception) -> None:
-        problem = f"TRUSTSTORE_EXTRA_CA_CERTS names {path!r}, which cannot be used: {error}"
-        self._truststore.problems.append(problem)
-        _warn_once(problem)
-
-    def _trust_as_a_server(self) -> None:
-        """What was put off for a client's side is what the standard library would have loaded for a server's."""
-        trust = self._truststore
-        if trust.configured and not trust.asked_for_default:
-            raise ssl.SSLError(
-                "this context has verified servers against the system store, so it cannot judge a server's clients, "
-                "too: make one with PROTOCOL_TLS_SERVER for them"
-            )
-        if trust.asked_for_default:
-            super().set_default_verify_paths()
-            for path in trust.skipped_bundles:
-                super().load_verify_locations(cafile=path)
-
     # ---- what is trusted --------------------------------------------------------------------------------------------
 
     def get_ca_certs(self, binary_form: bool = False) -> Any:
@@ -602,77 +508,25 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
     def _listing_context(self) -> Any:
         """An object with the standard library's two methods that knows all that this context trusts."""
         trust = self._truststore
-        if trust.stock or trust.pinned or not (trust.asked_for_default or trust.additive or trust.configured):
+        if trust.stock or not trust.lists_the_system:
             return super()
-        verifier = self._verifier()
+        verifier = trust.verifier()
         if verifier is not None:
             return self._with_roots(verifier)
         with trust.configuration_lock():
             if not trust.configured:
                 self._configure()
-            if not trust.enumerable and trust.store is not None:
+            # SSL_CERT_DIR is never listed by the standard library, so neither do we.
+            if not trust.enumerable and trust.store is not None and not trust.store.from_environment:
                 self._load(openssl.Store("listing", files=trust.store.all_files()))
                 trust.enumerable = True
         return super()
 
     def _with_roots(self, verifier: Verifier) -> Any:
         listing = Genuine.__new__(Genuine, ssl.PROTOCOL_TLS_CLIENT)
-        for der in (*verifier.roots(), *self._extra_anchors()):
+        for der in (*verifier.roots(), *self._truststore.extra_anchors()):
             try:
                 _Raw.load_verify_locations(listing, cadata=der)
             except ssl.SSLError:  # a store may hold what OpenSSL cannot parse
                 continue
         return listing
-
-    # ---- why not ----------------------------------------------------------------------------------------------------
-
-    def _explain(self, error: ssl.SSLCertVerificationError, server_name: str | None) -> None:
-        """Add to `error` whose certificates were trusted, which OpenSSL and the system do not say."""
-        lines = list(self._trusted_in_words()) if error.verify_code in _UNKNOWN_ISSUER_CODES else []
-        if lines:
-            _errors.annotate(error, "truststore: " + "; ".join(lines))
-
-    def _trusted_in_words(self) -> Iterator[str]:
-        trust = self._truststore
-        if trust.pinned:
-            loaded = ", ".join(trust.sources[:3]) + (", ..." if len(trust.sources) > 3 else "")
-            yield f"this context trusts only what its program loaded ({loaded}), not the system store"
-        elif trust.store is not None:
-            known = "the issuer is not trusted by" if trust.store else "nothing is trusted:"
-            yield f"{known} {trust.store.describe()}"
-            yield from trust.problems
-        else:
-            yield "the issuer is not in the system store"
-
-
-def _is_same_file(path: str, other: str | None) -> bool:
-    if other is None:
-        return False
-    return path == other or os.path.realpath(path) == os.path.realpath(other)
-
-
-def _anchors(cafile: Any, capath: Any, cadata: Any) -> list[bytes]:
-    """What OpenSSL has just loaded, as DER. It was readable then; what is not any more is not trusted."""
-    anchors: list[bytes] = []
-    try:
-        if cafile is not None:
-            anchors += _pem.certificates_in_file(cafile)
-        for directory in os.fsdecode(capath).split(os.pathsep) if capath is not None else ():
-            for file in _pem.files_in_directory(directory) if os.path.isdir(directory) else ():
-                anchors += _pem.certificates_in_file(file)
-    except OSError as error:
-        debug(f"{error}")
-    if isinstance(cadata, str):
-        anchors += _pem.certificates(cadata.encode("ascii"))
-    elif cadata is not None:
-        anchors += _pem.der_certificates(bytes(cadata))
-    return anchors
-
-
-_warned: set[str] = set()
-
-
-def _warn_once(message: str) -> None:
-    if message not in _warned:
-        _warned.add(message)
-        warnings.warn(f"truststore: {message}", RuntimeWarning, stacklevel=4)

@@ -1,22 +1,16 @@
-"""Objects that stand in for the `_ssl` object of a connection until its handshake is over.
+"""The stand-in for connections of delegated contexts, where OpenSSL does not verify: see `_witness` for stand-ins.
 
-Every TLS library in Python holds the object that `context._wrap_socket` or `_wrap_bio` made as `owner._sslobj` and
-calls `do_handshake`, `read`, `write` and `shutdown` on it. A stand-in takes those calls first and, once it is done,
-puts the real object in its place, so that nothing is left in the way of the data.
-
-`Gate` is for delegated contexts, where OpenSSL did not verify: it finishes the handshake, takes the peer chain, asks
-the verifier once, and lets no application byte in or out before the verdict. Whatever is not plainly an acceptance is a
-refusal, and a refused peer stays refused. `Witness` is for contexts that OpenSSL verifies inside the handshake: it adds
-to a refusal whose certificates were trusted, since OpenSSL does not know.
+`Gate` finishes the handshake, takes the peer chain, asks the verifier once, and lets no application byte in or out
+before the verdict. Whatever is not plainly an acceptance is a refusal, and a refused peer stays refused.
 """
 
 from __future__ import annotations
 
 import ssl
 from _thread import RLock
-from _weakref import ref
 
 from truststore import _errors
+from truststore._witness import StandIn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,64 +31,7 @@ _INSPECTION = frozenset(
 )  # fmt: skip
 
 
-class _StandIn:
-    """Passes attributes on to the real object and can put that in its own place."""
-
-    __slots__ = ("_owner", "_real")
-
-    _real: Any
-    _owner: Callable[[], Any]
-
-    def __init__(self, real: Any, owner: object) -> None:
-        object.__setattr__(self, "_real", real)
-        # Weak, like the reference that _ssl keeps: the owner holds us, and must go when its program drops it.
-        object.__setattr__(self, "_owner", (lambda: None) if owner is None else ref(owner))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        setattr(self._real, name, value)
-
-    def _step_aside(self) -> None:
-        owner = self._owner()
-        if owner is not None and getattr(owner, "_sslobj", None) is self:
-            owner._sslobj = self._real
-
-
-class Witness(_StandIn):
-    """Watches a handshake that OpenSSL verifies, and lets `explain` annotate its refusal."""
-
-    __slots__ = ("_explain",)
-
-    _explain: Callable[[ssl.SSLCertVerificationError, str | None], None]
-
-    def __init__(
-        self, real: Any, owner: object, explain: Callable[[ssl.SSLCertVerificationError, str | None], None]
-    ) -> None:
-        super().__init__(real, owner)
-        object.__setattr__(self, "_explain", explain)
-
-    def do_handshake(self) -> None:
-        self._watch(self._real.do_handshake)
-
-    def read(self, *args: Any) -> Any:
-        return self._watch(self._real.read, *args)
-
-    def write(self, *args: Any) -> Any:
-        return self._watch(self._real.write, *args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def _watch(self, operation: Callable[..., Any], *args: Any) -> Any:
-        try:
-            result = operation(*args)
-        except ssl.SSLCertVerificationError as error:
-            self._explain(error, self._real.server_hostname)
-            raise
-        self._step_aside()
-        return result
-
-
-class Gate(_StandIn):
+class Gate(StandIn):
     """Lets nothing through before `verifier` has accepted the peer. See the module's text."""
 
     __slots__ = ("_accepted", "_explain", "_lock", "_options", "_refusal", "_verifier")
@@ -147,12 +84,20 @@ class Gate(_StandIn):
             answer: object = self._verifier.verify(chain, self._options)  # type: ignore[func-returns-value]
             if answer is not None:
                 raise _errors.machinery_error("verify", f"the verifier answered {answer!r} instead of a verdict")
-        except BaseException as error:  # KeyboardInterrupt, too, leaves the peer without a verdict
+        except OSError as error:  # ssl.SSLError is one
             # First of all, since explaining may fail: without a refusal, the next attempt would ask again.
-            object.__setattr__(self, "_refusal", _lasting(error))
+            object.__setattr__(self, "_refusal", _errors.again(error))
             if isinstance(error, ssl.SSLCertVerificationError):
                 self._explain(error, self._options.server_name)
-                object.__setattr__(self, "_refusal", _lasting(error))
+                object.__setattr__(self, "_refusal", _errors.again(error))
+            raise
+        except BaseException as error:
+            # KeyboardInterrupt, too, leaves the peer without a verdict. Programs, and ssl.py when it cleans up, expect
+            # an OSError from a handshake.
+            refusal = _errors.machinery_error("verify", f"no verdict: {error!r}")
+            object.__setattr__(self, "_refusal", refusal)
+            if isinstance(error, Exception):
+                raise _errors.again(refusal) from error
             raise
 
     def read(self, *args: Any) -> Any:
@@ -194,11 +139,3 @@ def _peer_chain(real: Any) -> list[bytes]:
 
     chain = real.get_unverified_chain() or ()
     return [one if isinstance(one, bytes) else one.public_bytes(_ssl.ENCODING_DER) for one in chain]
-
-
-def _lasting(error: BaseException) -> BaseException:
-    """What to raise at every further attempt: a copy of `error`, without the frames that `error` keeps alive, or, for
-    an interruption, that there was no verdict."""
-    if isinstance(error, Exception):
-        return _errors.again(error)
-    return _errors.machinery_error("verify", f"interrupted by {type(error).__name__} before there was a verdict")

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-_NAMES = ("SSLContext", "extract_from_ssl", "inject_into_ssl")
+_NAMES = ("SSLContext", "__version__", "extract_from_ssl", "inject_into_ssl")
 
 # Module names, and (code, line) pairs, that resolved `truststore.SSLContext`.
 _asking_modules: set[str] = set()
@@ -23,6 +23,10 @@ _asking_lines: set[tuple[object, int]] = set()
 def __getattr__(name: str) -> object:
     if name not in _NAMES:
         raise AttributeError(f"module 'truststore' has no attribute {name!r}")
+    if name == "__version__":
+        from truststore import _version
+
+        return _version.__version__
     if name != "SSLContext":
         from truststore import _inject
 
@@ -54,11 +58,9 @@ def took_the_class(frame: FrameType, cls: type) -> bool:
     """
     if not _asking_modules:
         return False
-    for subclass in cls.__mro__:
-        if subclass.__module__ in _asking_modules:
-            return True
-        if subclass.__module__ == "truststore._context":
-            break
+    if cls.__module__ != "truststore._context":
+        subclasses = [subclass.__module__ for subclass in cls.__mro__]
+        return not _asking_modules.isdisjoint(subclasses[: subclasses.index("truststore._context")])
     if frame.f_globals.get("__name__", "") not in _asking_modules:
         return False
     if (frame.f_code, frame.f_lineno) in _asking_lines:

@@ -7,7 +7,6 @@ runtime package.
 
 from __future__ import annotations
 
-import enum
 import ssl
 import sys
 
@@ -35,12 +34,26 @@ if TYPE_CHECKING:
             """The DER certificates that the system trusts for TLS servers: for export and status, not for verdicts."""
 
 
-class Revocation(enum.Enum):
-    """Which certificates of a chain are checked for revocation."""
+class Revocation:
+    """Which certificates of a chain are checked for revocation: one of the three below.
 
-    NONE = "none"
-    LEAF = "leaf"
-    CHAIN = "chain"
+    No `enum`: making one would cost every program that imports `ssl`.
+    """
+
+    __slots__ = ("_word",)
+
+    NONE: Revocation
+    LEAF: Revocation
+    CHAIN: Revocation
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def __repr__(self) -> str:
+        return f"Revocation.{self._word}"
+
+
+Revocation.NONE, Revocation.LEAF, Revocation.CHAIN = map(Revocation, ("NONE", "LEAF", "CHAIN"))
 
 
 class Options:

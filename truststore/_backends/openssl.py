@@ -162,25 +162,35 @@ def find_store(cafile: str, capath: str, root: str = "/", prefixes: Iterable[str
         found = _usable(place, root, problems)
         if found is not None:
             return found
-    return Store("no system trust store was found", problems=problems)
+    return Store("no system trust store was found", problems=dict.fromkeys(problems))
 
 
 def _places(cafile: str, capath: str, root: str, prefixes: Iterable[str] | None) -> Iterator[Place]:
+    known = [(place, _real_paths(place, root)) for place in PLACES]
     if not in_bundled_distribution(capath, prefixes):
-        yield _with_siblings(Place("OpenSSL's compiled-in paths", [cafile], [capath]), root)
-    yield from PLACES
+        compiled = Place("OpenSSL's compiled-in paths", [cafile], [capath])
+        yield _with_siblings(compiled, _real_paths(compiled, root), known)
+    for place, real in known:
+        yield _with_siblings(place, real, known)
 
 
-def _with_siblings(compiled: Place, root: str) -> Place:
-    """`compiled` with the other names of the same store: /usr/lib/ssl/certs is /etc/ssl/certs on Debian, for example,
-    and only the table knows which bundle belongs to it, and which hashed directory belongs to a bundle."""
-    real = {os.path.realpath(_below(root, path)) for path in compiled.bundles + compiled.directories}
-    bundles, directories = list(compiled.bundles), list(compiled.directories)
-    for place in PLACES:
-        if real & {os.path.realpath(_below(root, path)) for path in place.bundles + place.directories}:
-            bundles += [path for path in place.bundles if path not in bundles]
-            directories += [path for path in place.directories if path not in directories]
-    return Place(compiled.system, bundles, directories)
+def _real_paths(place: Place, root: str) -> set[str]:
+    return {os.path.realpath(_below(root, path)) for path in place.bundles + place.directories}
+
+
+def _with_siblings(place: Place, real: set[str], known: Iterable[tuple[Place, set[str]]]) -> Place:
+    """`place` with the other names of the same store, which several rows may share.
+
+    On Debian /usr/lib/ssl/certs is /etc/ssl/certs, for example, and only the table knows which bundle belongs to it,
+    to tell whether it is complete; on Fedora only the table knows which hashed directory belongs to the compiled-in
+    bundle.
+    """
+    bundles, directories = list(place.bundles), list(place.directories)
+    for other, other_real in known:
+        if other.old_hashes == place.old_hashes and real & other_real:
+            bundles += [path for path in other.bundles if path not in bundles]
+            directories += [path for path in other.directories if path not in directories]
+    return Place(place.system, bundles, directories, place.old_hashes)
 
 
 def _usable(place: Place, root: str, problems: list[str]) -> Store | None:
@@ -193,12 +203,12 @@ def _usable(place: Place, root: str, problems: list[str]) -> Store | None:
     directories = [_below(root, path) for path in place.directories]
     if place.old_hashes:
         files = [path for directory in directories for path in _readable_files(directory, problems)]
-        return Store(place.system, files=files, problems=problems) if files else None
+        return Store(place.system, files=files, problems=dict.fromkeys(problems)) if files else None
     for directory in directories:
         names = sum(1 for _ in _hash_names(directory, problems))
         if names and names >= certificates:
-            return Store(place.system, directory=directory, bundle=bundle, problems=problems)
-    return Store(place.system, files=[bundle], bundle=bundle, problems=problems) if bundle else None
+            return Store(place.system, directory=directory, bundle=bundle, problems=dict.fromkeys(problems))
+    return Store(place.system, files=[bundle], bundle=bundle, problems=dict.fromkeys(problems)) if bundle else None
 
 
 def _below(root: str, path: str) -> str:
