@@ -17,6 +17,7 @@ import requests
 from cryptography import x509
 from harness.authority import Issued
 from harness.loopback import Files, Server, fetch
+from harness.pki import hash_name
 
 import truststore
 import truststore_autoinject
@@ -214,25 +215,13 @@ def test_the_variables_make_a_context_native(
         path.write_text(root.pem, encoding="ascii")
     else:
         path = tmp_path
-        (tmp_path / f"{_name_hash(root)}.0").write_text(root.pem, encoding="ascii")
+        (tmp_path / f"{hash_name(root.der)}.0").write_text(root.pem, encoding="ascii")
     monkeypatch.setenv(variable, str(path))
     asked = _count_verdicts(monkeypatch)
     assert fetch(ssl.create_default_context(), server.port) == HELLO
     with pytest.raises(ssl.SSLCertVerificationError):
         fetch(ssl.create_default_context(), system_server.port)
     assert asked == []
-
-
-def _name_hash(issued: Issued) -> str:
-    """The file name by which OpenSSL finds a certificate in a directory (X509_NAME_hash)."""
-    import hashlib
-
-    common_name = issued.certificate.subject.rfc4514_string().removeprefix("CN=").lower().encode()
-    value = b"\x0c" + bytes([len(common_name)]) + common_name
-    oid = bytes.fromhex("0603550403")
-    attribute = b"\x30" + bytes([len(oid) + len(value)]) + oid + value
-    canonical = b"\x31" + bytes([len(attribute)]) + attribute
-    return f"{int.from_bytes(hashlib.sha1(canonical).digest()[:4], 'little'):08x}"
 
 
 def test_an_unusable_variable_is_no_fallback_to_the_system(

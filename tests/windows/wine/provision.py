@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -33,6 +34,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import zipfile
 from typing import NamedTuple
@@ -154,13 +156,25 @@ class Wine:
         done.touch()
 
     def __enter__(self) -> Wine:
-        """Keep one server and its services alive: a program then starts in 0.3 s instead of 3 s."""
+        """Keep one server and its services alive: a program then starts in 0.3 s instead of 3 s.
+
+        Waits until nobody else uses the prefix; what an interrupted run left in it is ended.
+        """
+        self._lock = open(self.prefix / "lock", "w")  # noqa: SIM115  # held until __exit__
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._end_server()
         self.run_quietly("wineserver", "-p")
         self.run_quietly("wine", "cmd", "/c", "exit")
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._end_server()
+        self._lock.close()
+
+    def _end_server(self) -> None:
+        """End the prefix's server, if there is one, and all programs in the prefix with it."""
         subprocess.run(["wineserver", "-k"], env=self.environment(), check=False)
+        self.run_quietly("wineserver", "-w")
 
     def run(self, *command: str, cwd: pathlib.Path, timeout: float = 900, **extra: str) -> int:
         """Run a Windows program, show its output as it comes and return its exit code."""
@@ -177,9 +191,14 @@ class Wine:
             errors="replace",
         ) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                print(line.rstrip("\r\n"), flush=True)
-            return process.wait(timeout)
+            watchdog = threading.Timer(timeout, process.kill)
+            watchdog.start()
+            try:
+                for line in process.stdout:
+                    print(line.rstrip("\r\n"), flush=True)
+                return process.wait()
+            finally:
+                watchdog.cancel()
 
 
 def windows_path(path: pathlib.Path) -> str:
