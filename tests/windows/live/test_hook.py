@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -26,18 +25,15 @@ OURS_INJECTED = "truststore._context SSLContext"
 
 def interpreter_in(folder: pathlib.Path) -> pathlib.Path:
     """A copy of this interpreter in `folder`, with our wheel's files in its site-packages and nothing else."""
-    folder.mkdir(parents=True)
-    for file in pathlib.Path(sys.prefix).iterdir():
+    prefix = pathlib.Path(sys.prefix)
+    ours = [PACKAGES / name for name in OURS]
+    inside = [file for path in ours if path.is_dir() for file in path.rglob("*") if file.is_file()]
+    for file in [*prefix.iterdir(), *ours, *inside]:
         if file.is_file():
-            shutil.copy(file, folder)
-    packages = folder / "Lib" / "site-packages"
-    packages.mkdir(parents=True)
-    for name in OURS:
-        source = PACKAGES / name
-        if source.is_dir():
-            shutil.copytree(source, packages / name)
-        else:
-            shutil.copy(source, packages)
+            copy = folder / file.relative_to(prefix)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            # Not shutil.copy: from 3.12 on it calls CopyFile2, which Wine 8 lacks.
+            copy.write_bytes(file.read_bytes())
     return folder / "python.exe"
 
 

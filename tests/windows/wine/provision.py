@@ -160,7 +160,7 @@ class Wine:
 
         Waits until nobody else uses the prefix; what an interrupted run left in it is ended.
         """
-        self._lock = open(self.prefix / "lock", "w")  # noqa: SIM115  # held until __exit__
+        self._lock = open(self.prefix / "lock", "w")  # held until __exit__
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._end_server()
         self.run_quietly("wineserver", "-p")
