@@ -128,7 +128,7 @@ def test_the_distribution_truststore_may_come_and_go(
     assert get(bare, "pass") == ""
 
     # What was torn apart is mended by installing what is wanted again.
-    bare.pip("install", "--no-index", "--no-deps", "--force-reinstall", wheel)
+    bare.install(wheel)
     assert get(bare, REPORT) == HOOKED
     assert get(bare, "import ssl, truststore; print(ssl.SSLContext is truststore.SSLContext)") == "True\n"
 

@@ -25,7 +25,7 @@ _installed: type[SSLContext] | None = None
 _replaced: list[tuple[Any, str, object]] = []  # (module, name, what stood there)
 
 
-def inject_by_hook(report_failure: Callable[[BaseException], None] | None = None) -> None:
+def inject_by_hook(report_failure: Callable[[Exception], None] | None = None) -> None:
     """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library.
 
     `report_failure` is told why, should a later context have to be the standard library's all the same.

@@ -66,8 +66,11 @@ class Environment:
         return run(self.python, *arguments, check=check, cwd=self.directory, timeout=timeout, **variables)
 
     def install(self, *packages: str | os.PathLike[str]) -> None:
-        """Install wheels, without their dependencies and without an index."""
-        self.pip("install", "--no-index", "--no-deps", *packages)
+        """Install wheels, without their dependencies and without an index.
+
+        Also where the environment sees the same distribution beside pytest, which pip would take for installed.
+        """
+        self.pip("install", "--no-index", "--no-deps", "--ignore-installed", *packages)
 
     def install_from(self, wheelhouse: pathlib.Path, *packages: str) -> None:
         """Install `packages` and what they need from the files in `wheelhouse`."""
