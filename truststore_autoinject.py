@@ -126,7 +126,7 @@ def _inject():
     try:
         from truststore._inject import inject_by_hook
 
-        inject_by_hook()
+        inject_by_hook(_failed)
         _enter("injected", "injected into ssl")
     except Exception as error:
         _failed(error)

@@ -14,7 +14,7 @@ from truststore import _verify
 from truststore._backends import openssl
 from truststore._backends.openssl import Store
 
-pytest_plugins = ["harness.environments"]
+pytest_plugins = ["harness.environments", "harness.private_system"]
 
 
 @pytest.fixture(autouse=True)

@@ -6,19 +6,17 @@ hook, since it brings certifi's roots along, and accepts them with it.
 
 from __future__ import annotations
 
-import http.server
 import pathlib
 import ssl
 import sys
 import textwrap
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
 from harness.environments import Environment, NewEnvironment, show_libraries
 from harness.pki import Authority
-from harness.servers import https_server
+from harness.servers import https_server, package_index
 
 GET = """
 import ssl, sys, urllib.request
@@ -130,7 +128,7 @@ def test_the_distribution_truststore_may_come_and_go(
     assert get(bare, "pass") == ""
 
     # What was torn apart is mended by installing what is wanted again.
-    bare.pip("install", "--no-index", "--no-deps", "--force-reinstall", wheel)
+    bare.install(wheel)
     assert get(bare, REPORT) == HOOKED
     assert get(bare, "import ssl, truststore; print(ssl.SSLContext is truststore.SSLContext)") == "True\n"
 
@@ -210,26 +208,11 @@ print(outcome(requests_get), ssl.SSLContext.__module__)
 # ---- pip ------------------------------------------------------------------------------------------------------------
 
 
-class _Index(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def index(system_ca: Authority, wheel: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A package index over HTTPS, with our own wheel in it."""
-    root = tmp_path_factory.mktemp("index")
-    project = root / "simple" / "truststore-auto"
-    project.mkdir(parents=True)
-    (project / wheel.name).write_bytes(wheel.read_bytes())
-    (project / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: _Index(*args, directory=str(root)))
-    server.socket = system_ca.server_context().wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"https://localhost:{server.server_address[1]}/simple/"
-    server.shutdown()
-    server.server_close()
+    with package_index(system_ca.server_context(), tmp_path_factory.mktemp("index"), [wheel]) as address:
+        yield address
 
 
 def test_pip_works_with_the_hook(

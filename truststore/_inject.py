@@ -16,6 +16,7 @@ from truststore._context import COOPERATIVE, Genuine, SSLContext, is_cooperative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _lock = RLock()
@@ -24,11 +25,15 @@ _installed: type[SSLContext] | None = None
 _replaced: list[tuple[Any, str, object]] = []  # (module, name, what stood there)
 
 
-def inject_by_hook() -> None:
-    """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library."""
+def inject_by_hook(report_failure: Callable[[Exception], None] | None = None) -> None:
+    """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library.
+
+    `report_failure` is told why, should a later context have to be the standard library's all the same.
+    """
     global _injected_by_hook
     with _lock:
         _install()
+        _context.report_failure = report_failure
         _injected_by_hook = True
 
 

@@ -11,12 +11,15 @@ import pathlib
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import pytest
 
 from harness.environment import clean_environment, missing
+
+# The environment variables of this process before any test cleared one: they configure the way to the registry.
+_MACHINE = dict(os.environ)
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 SWITCH = "TRUSTSTORE_AUTO_STARTUP_FILE"
@@ -56,12 +59,20 @@ class Environment:
         return run(self.python, *arguments, check=check, cwd=self.directory, timeout=timeout, **variables)
 
     def install(self, *packages: str | os.PathLike[str]) -> None:
-        """Install wheels, without their dependencies and without an index."""
-        self.pip("install", "--no-index", "--no-deps", *packages)
+        """Install wheels, without their dependencies and without an index.
+
+        Also where the environment sees the same distribution beside pytest, which pip would take for installed.
+        """
+        self.pip("install", "--no-index", "--no-deps", "--ignore-installed", *packages)
 
     def install_from(self, wheelhouse: pathlib.Path, *packages: str) -> None:
         """Install `packages` and what they need from the files in `wheelhouse`."""
         self.pip("install", "--no-index", "--find-links", wheelhouse, *packages)
+
+    def install_from_registry(self, *requirements: str) -> None:
+        """Install `requirements` with this machine's own configuration of pip."""
+        pip = (self._installer.python, "-m", "pip", "--quiet", "--python", self.python)
+        _from_registry([*pip, "install", "--only-binary", ":all:", *requirements])
 
     def uninstall(self, *names: str) -> None:
         """Uninstall distributions."""
@@ -209,8 +220,19 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory, installer: Environment)
 
 def download(installer: Environment, directory: pathlib.Path, *requirements: str) -> None:
     """Fetch wheels with this machine's own configuration: only that knows how to reach its registry."""
+    _from_registry([installer.python, "-m", "pip", "download", "--quiet", "--dest", directory, *requirements])
+
+
+def configured_index(installer: Environment) -> str:
+    """The package index that pip is configured with on this machine; empty where it is pip's default."""
+    command = [installer.python, "-m", "pip", "config", "get", "global.index-url"]
+    return subprocess.run(command, env=_MACHINE, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _from_registry(command: Sequence[str | os.PathLike[str]]) -> None:
     done = subprocess.run(
-        [installer.python, "-m", "pip", "download", "--quiet", "--dest", directory, *requirements],
+        command,
+        env=_MACHINE,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

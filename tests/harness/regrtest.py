@@ -64,6 +64,11 @@ class Side:
         """The tests that passed."""
         return {test for test, outcome in self.outcomes.items() if outcome == "passed"}
 
+    @property
+    def failed(self) -> set[str]:
+        """The tests that failed, or could not be run."""
+        return {test for test, outcome in self.outcomes.items() if outcome.startswith(("error", "failure"))}
+
 
 def run_side_by_side(sides: Iterable[Side], modules: Iterable[str], directory: pathlib.Path, timeout: float) -> None:
     """Run each of `modules` in each of `sides`, all at once: these tests mostly wait. Fills `Side.outcomes`."""
@@ -116,8 +121,8 @@ def _collect(side: Side, results: pathlib.Path, output: str) -> None:
 def lost_tests(stock: Side, sides: Iterable[Side], directory: pathlib.Path, timeout: float) -> dict[str, list[str]]:
     """For each of `sides`, the tests that pass in `stock` and not there, with what they say.
 
-    Tests that time out on a busy machine do so on either side. So the ones that differ, and no others, are run once more
-    by themselves, on all sides; what is still different then counts. They are printed.
+    Tests that time out on a busy machine do so on either side. So the ones that differ, and no others, are run once
+    more by themselves, on all sides; what is still different then counts. They are printed.
     """
     sides = list(sides)
     differing = sorted({test for side in sides for test in stock.passed - side.passed})
