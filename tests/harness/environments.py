@@ -59,7 +59,7 @@ class Environment:
         return int(major), int(minor)
 
     def run(
-        self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 60, **variables: str
+        self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 120, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run this environment's Python with `arguments`; `variables` are added to its environment variables."""
         # Not in this directory: -c and -m put it on the path, and with it the source tree, if that is where we are.
@@ -89,7 +89,7 @@ class Environment:
         """Run the session's pip on this environment."""
         # Not under the hook: it is the tool here, not what is tested.
         command = ("-m", "pip", "--quiet", "--python", self.python)
-        return self._installer.run(*command, *arguments, timeout=110, TRUSTSTORE_DISABLE="1", **variables)
+        return self._installer.run(*command, *arguments, timeout=300, TRUSTSTORE_DISABLE="1", **variables)
 
     def files(self) -> set[str]:
         """The paths of everything in site-packages, directories included."""
@@ -102,7 +102,7 @@ def run(
     *arguments: str | os.PathLike[str],
     check: bool = True,
     cwd: pathlib.Path | None = None,
-    timeout: float = 60,
+    timeout: float = 120,
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `program` in `bare_environment`; when it exits with another status than 0, fail with all that it wrote."""
@@ -243,7 +243,7 @@ def _from_registry(command: Sequence[str | os.PathLike[str]]) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     if done.returncode:
