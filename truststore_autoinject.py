@@ -37,19 +37,16 @@ def is_set(name):
 def activate():
     # type: () -> None
     """Inject into `ssl` now if it is imported, else as soon as it is. Safe to call any number of times."""
-    global state
     try:
         if is_set("TRUSTSTORE_DISABLE"):
-            state = "disabled"
-            _debug("disabled by TRUSTSTORE_DISABLE=" + os.environ["TRUSTSTORE_DISABLE"])
+            _enter("disabled", "disabled by TRUSTSTORE_DISABLE=" + os.environ["TRUSTSTORE_DISABLE"])
         elif sys.version_info < (3, 10):
-            state = "unsupported"
-            _debug("Python 3.10 or later is needed; TLS verification is left to the standard library")
+            _enter("unsupported", "Python 3.10 or later is needed; TLS verification is left to the standard library")
         elif "ssl" in sys.modules:
             _inject()
         elif _finder not in sys.meta_path:
-            state = "waiting"
             sys.meta_path.insert(0, _finder)
+            _enter("waiting")
     except Exception as error:
         _failed(error)
 
@@ -126,22 +123,28 @@ _finder = _Finder()
 
 def _inject():
     # type: () -> None
-    global state, failure
     try:
         from truststore._inject import inject_by_hook
 
-        inject_by_hook()
-        state, failure = "injected", None
-        _debug("injected into ssl")
+        inject_by_hook(_failed)
+        _enter("injected", "injected into ssl")
     except Exception as error:
         _failed(error)
 
 
 def _failed(error):
     # type: (BaseException) -> None
+    _enter("failed", "not injected, TLS verification is the standard library's: " + repr(error), error)
+
+
+def _enter(new_state, message="", error=None):
+    # type: (str, str, BaseException | None) -> None
+    """Keep what became of the hook, and tell it once: `site` may call `activate` twice, and does so in a venv."""
     global state, failure
-    state, failure = "failed", error
-    _debug("not injected, TLS verification is the standard library's: " + repr(error))
+    news = new_state != state
+    state, failure = new_state, error
+    if news and message:
+        _debug(message)
 
 
 def _debug(message):

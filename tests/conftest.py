@@ -14,6 +14,8 @@ from truststore import _verify
 from truststore._backends import openssl
 from truststore._backends.openssl import Store
 
+pytest_plugins = ["harness.environments", "harness.private_system"]
+
 
 @pytest.fixture(autouse=True)
 def _no_certificate_variables(monkeypatch: pytest.MonkeyPatch) -> None:

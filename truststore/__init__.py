@@ -13,12 +13,12 @@ if _sys.version_info < (3, 10):
         "Use a newer Python, or uninstall truststore-auto here." % (_sys.version_info[:2] + (_sys.executable,))
     )
 
-from truststore._lazy import __dir__, __getattr__  # noqa: F401
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from truststore._context import SSLContext
     from truststore._inject import extract_from_ssl, inject_into_ssl
     from truststore._version import __version__
+else:  # or a type checker would let any name pass
+    from truststore._lazy import __dir__, __getattr__  # noqa: F401
 
 __all__ = ["SSLContext", "__version__", "extract_from_ssl", "inject_into_ssl"]

@@ -47,24 +47,21 @@ if TYPE_CHECKING:
     from truststore._verify import Verifier
 
 
-def _trust_module() -> Any:
-    """What only a client's context needs, imported when there is one: most programs that import `ssl` make none.
-
-    Not later than that, since a program may change its root directory or its user before it connects.
-    """
-    global _trust, _witness, openssl
-    from truststore import _trust, _witness
-    from truststore._backends import openssl
-
-    return _trust
-
-
 def _genuine_class(current: type) -> type:
     """The standard library's own class: another injector may have put its class into `ssl` before us."""
     for base in current.__mro__:
         if (base.__module__, base.__name__) == ("ssl", "SSLContext"):
             return base
     raise ImportError(f"{current!r} in ssl is no subclass of the standard library's SSLContext: what replaced it?")
+
+
+# Libraries that put a subclass of the genuine class, or of ours, into `ssl`: its sockets yield to other green threads.
+COOPERATIVE = ("gevent", "eventlet")
+
+
+def is_cooperative(cls: type) -> bool:
+    """Whether `cls` comes from one of the `COOPERATIVE` libraries."""
+    return cls.__module__.partition(".")[0] in COOPERATIVE
 
 
 Genuine: Any = _genuine_class(ssl.SSLContext)
@@ -76,22 +73,27 @@ for _needed in ("_wrap_socket", "_wrap_bio", "verify_mode", "verify_flags", "opt
             f"this Python's _ssl has no {_needed}: truststore cannot see the connections that it must verify"
         )
 
-_Connection: Any = ssl._ssl._SSLSocket  # type: ignore[attr-defined]
-if _verify.system_verifier() is not None and not hasattr(_Connection, "get_unverified_chain"):
+_connection: Any = getattr(ssl._ssl, "_SSLSocket", None)  # type: ignore[attr-defined]
+if _verify.has_system_verifier() and not hasattr(_connection, "get_unverified_chain"):
     raise ImportError("this Python's _ssl does not show the peer's certificates: truststore cannot have them verified")
 
 # Set by `_inject`: whether our class stands in `ssl`, and whether the program itself asked for that.
 injected = False
 injected_by_program = False
 
+# Where the hook keeps the reason why it does not work although it was injected. Set by `_inject`.
+report_failure: Callable[[Exception], None] | None = None
+
 # Delegated contexts only: held while a TLS object is created with OpenSSL's verification off, never during I/O. One
 # lock for all contexts, so that one handler can keep a fork() from copying a context in that state.
 _creation_lock = RLock()
 if hasattr(os, "register_at_fork"):
+    # By functions that look the lock up: eventlet replaces what a module calls its lock, and complains of what it
+    # cannot replace.
     os.register_at_fork(
-        before=_creation_lock.acquire,
-        after_in_parent=_creation_lock.release,
-        after_in_child=_creation_lock.release,
+        before=lambda: _creation_lock.acquire(),
+        after_in_parent=lambda: _creation_lock.release(),
+        after_in_child=lambda: _creation_lock.release(),
     )
 
 
@@ -103,7 +105,27 @@ class _Stock:
     strict_withheld = False
 
 
-_STOCK = _Stock()
+_STOCK: Any = _Stock()
+
+
+def _new_trust(additive: bool) -> Trust:
+    """The `Trust` of a client's context, and with the first one the modules that only those need.
+
+    Most programs that import `ssl` make none. Not later than that, since a program may change its root directory or its
+    user before it connects. If files of the package are missing or damaged, a program that did not ask for us gets the
+    standard library's context, which verifies, too: the hook must not break what works without it.
+    """
+    global _trust, _witness, openssl
+    try:
+        from truststore import _trust, _witness
+        from truststore._backends import openssl
+
+        return _trust.Trust(additive)
+    except Exception as error:
+        if additive or report_failure is None:
+            raise
+        report_failure(error)
+        return _STOCK  # type: ignore[no-any-return]
 
 
 class _SafeSetters(Genuine):  # type: ignore[misc]
@@ -305,12 +327,17 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         if protocol is None:
             warnings.warn("ssl.SSLContext() without protocol argument is deprecated.", DeprecationWarning, stacklevel=2)
             protocol = ssl.PROTOCOL_TLS
+        aware = _lazy.took_the_class(sys._getframe(1), cls)
+        current = ssl.SSLContext
+        if cls is SSLContext and is_cooperative(current) and issubclass(current, cls):
+            # Patched in after somebody took our class: sockets of the standard library fail from then on.
+            cls = current  # type: ignore[assignment]  # a subclass, as just asked
         # Not Genuine.__new__: warnings that _ssl gives about the protocol name the caller of this method.
         self: SSLContext = _Raw.__new__(cls, protocol)
-        aware = _lazy.took_the_class(sys._getframe(1), cls)
-        stock = protocol == ssl.PROTOCOL_TLS_SERVER or not (aware or injected)
-        trust: Any = _STOCK if stock else _trust_module().Trust(additive=aware or injected_by_program)
-        self._truststore = trust
+        if protocol == ssl.PROTOCOL_TLS_SERVER or not (aware or injected):
+            self._truststore = _STOCK
+        else:
+            self._truststore = _new_trust(additive=aware or injected_by_program)
         return self
 
     # ---- what to trust ----------------------------------------------------------------------------------------------

@@ -12,15 +12,12 @@ import sys
 from _thread import RLock
 
 from truststore import _context, _lazy
-from truststore._context import Genuine, SSLContext
+from truststore._context import COOPERATIVE, Genuine, SSLContext, is_cooperative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
-
-# Libraries that put a subclass of the genuine class into `ssl`, whose sockets yield to other green threads. Ours is
-# combined with it instead of replacing it.
-_COOPERATIVE = ("gevent", "eventlet")
 
 _lock = RLock()
 _injected_by_hook = False
@@ -28,11 +25,15 @@ _installed: type[SSLContext] | None = None
 _replaced: list[tuple[Any, str, object]] = []  # (module, name, what stood there)
 
 
-def inject_by_hook() -> None:
-    """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library."""
+def inject_by_hook(report_failure: Callable[[Exception], None] | None = None) -> None:
+    """Inject for the startup hook: a context that only loads a file trusts that alone, as in the standard library.
+
+    `report_failure` is told why, should a later context have to be the standard library's all the same.
+    """
     global _injected_by_hook
     with _lock:
         _install()
+        _context.report_failure = report_failure
         _injected_by_hook = True
 
 
@@ -64,7 +65,7 @@ def extract_from_ssl() -> None:
 def current_class() -> type[SSLContext]:
     """`truststore.SSLContext`: the class, or, where gevent or eventlet put a subclass of it into `ssl`, that one."""
     current = ssl.SSLContext
-    if current is _installed or (_is_cooperative(current) and issubclass(current, SSLContext)):
+    if current is _installed or (is_cooperative(current) and issubclass(current, SSLContext)):
         return current  # type: ignore[return-value]
     return SSLContext
 
@@ -73,7 +74,7 @@ def _install() -> None:
     global _installed
     current = ssl.SSLContext
     if not issubclass(current, SSLContext):
-        installed = _combined(current) if _is_cooperative(current) else SSLContext
+        installed = _combined(current) if is_cooperative(current) else SSLContext
         _replace(current, installed)
         _replaced.append((ssl, "SSLContext", current))
         ssl.SSLContext = _installed = installed  # type: ignore[misc]
@@ -117,14 +118,10 @@ def _holders_of(cls: type) -> list[Any]:
         if not isinstance(names, dict) or names.get("SSLContext") is not cls:
             continue
         package = name.partition(".")[0]
-        if name == "ssl" or package in ("truststore", *_COOPERATIVE) or name in _lazy.asking_modules():
+        if name == "ssl" or package in ("truststore", *COOPERATIVE) or name in _lazy.asking_modules():
             continue
         holders.append(module)
     return holders
-
-
-def _is_cooperative(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] in _COOPERATIVE
 
 
 def _combined(cooperative: type) -> type[SSLContext]:

@@ -102,6 +102,13 @@ _UNDECIDED = object()
 _verifier: object = _UNDECIDED
 
 
+def has_system_verifier() -> bool:
+    """Whether this platform has a verifier, without importing it: the bindings of some take milliseconds."""
+    if _verifier is _UNDECIDED:
+        return sys.platform in ("win32", "darwin")
+    return _verifier is not None
+
+
 def system_verifier() -> Verifier | None:
     """The verifier of this platform; None where OpenSSL itself verifies, with the distribution's store.
 

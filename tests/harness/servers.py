@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
+import pathlib
+import shutil
 import socket
+import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
+import typing
+from collections.abc import Callable, Iterable, Iterator
 
 
 class EchoServer:
@@ -93,10 +98,31 @@ class _HTTPSServer(http.server.ThreadingHTTPServer):
         pass
 
 
-@contextlib.contextmanager
-def https_server(context: ssl.SSLContext) -> Iterator[str]:
+class _Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def https_server(context: ssl.SSLContext) -> contextlib.AbstractContextManager[str]:
     """A web server that answers `hello`; yields its URL, with the name `localhost`."""
-    server = _HTTPSServer(("127.0.0.1", 0), _Hello)
+    return _serving(_Hello, context)
+
+
+@contextlib.contextmanager
+def package_index(context: ssl.SSLContext, directory: pathlib.Path, wheels: Iterable[pathlib.Path]) -> Iterator[str]:
+    """A package index with `wheels`, kept in `directory` (the simple repository API); yields its URL."""
+    for wheel in wheels:
+        project = directory / "simple" / wheel.name.partition("-")[0].replace("_", "-")
+        project.mkdir(parents=True)
+        shutil.copy(wheel, project)
+        (project / "index.html").write_text(f'<!DOCTYPE html><a href="{wheel.name}">{wheel.name}</a>')
+    with _serving(functools.partial(_Files, directory=str(directory)), context) as url:
+        yield url + "simple/"
+
+
+@contextlib.contextmanager
+def _serving(handler: Callable[..., http.server.BaseHTTPRequestHandler], context: ssl.SSLContext) -> Iterator[str]:
+    server = _HTTPSServer(("127.0.0.1", 0), handler)  # type: ignore[arg-type]  # a class, or something like one
     server.context = context
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -105,6 +131,47 @@ def https_server(context: ssl.SSLContext) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Mail(socketserver.StreamRequestHandler):
+    """As much of SMTP as a client needs to start TLS and leave."""
+
+    def handle(self) -> None:
+        file: typing.Any = self.rfile
+        self.request.sendall(b"220 localhost ESMTP\r\n")
+        while line := file.readline():
+            verb = line.split()[0].upper()
+            answer = {b"EHLO": b"250-localhost\r\n250 STARTTLS\r\n", b"QUIT": b"221 bye\r\n", b"NOOP": b"250 hello\r\n"}
+            self.request.sendall(b"220 go ahead\r\n" if verb == b"STARTTLS" else answer.get(verb, b"502 what?\r\n"))
+            if verb == b"STARTTLS":
+                context: ssl.SSLContext = self.server.context  # type: ignore[attr-defined]
+                self.request = context.wrap_socket(self.request, server_side=True)
+                file = self.request.makefile("rb")
+            elif verb == b"QUIT":
+                break
+
+    def finish(self) -> None:
+        self.request.close()
+
+
+class _MailServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:  # as above
+        pass
+
+
+@contextlib.contextmanager
+def mail_server(context: ssl.SSLContext) -> Iterator[int]:
+    """A mail server that offers STARTTLS and answers `hello` to NOOP; yields its port on localhost."""
+    with _MailServer(("127.0.0.1", 0), _Mail) as server:
+        server.context = context  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Tests of the macOS verifier, on a double of both frameworks."""
