@@ -32,7 +32,9 @@ def main() -> int:
                 _say(f"{suite}: {measurement.name}")
                 new_rows, new_budgets = measurement.perform(suite)
                 rows += new_rows
-                found += [Budget(f"{it.what} ({measurement.name})", it.must, it.measured, it.holds) for it in new_budgets]
+                found += [
+                    Budget(f"{it.what} ({measurement.name})", it.must, it.measured, it.holds) for it in new_budgets
+                ]
         about["machine after"] = report.machine()
         print(f"{about['machine before']}\n{about['versions']}\n\n{report.tables(rows)}\n\n{report.budgets(found)}")
         if arguments.json:
@@ -109,7 +111,9 @@ class _Measurement:
         with server(self._python, self._pki / "ECDSA.pem", folder) as ports:
             if suite == "programs":
                 programs.let_certifi_trust(self.environments[STOCK], self._roots)
-                return programs.measure(self._without_floor, layout, ports[0], self._sizes, group)
+                return programs.measure(
+                    self._without_floor, layout, ports[0], self._directory / "downloads", self._sizes, group
+                )
             return load.measure(self._without_floor, layout, ports, self._sizes, group)
 
 

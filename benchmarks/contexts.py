@@ -44,7 +44,7 @@ def _total(environments: Mapping[str, Environment], layout: Layout, title: str, 
 
 def _memory(environments: Mapping[str, Environment], layout: Layout, title: str) -> Row:
     samples: dict[str, list[float]] = {}
-    tasks = {**{variant: "contexts" for variant in environments}, EMPTY: "empty_contexts"}
+    tasks = {**dict.fromkeys(environments, "contexts"), EMPTY: "empty_contexts"}
     for variant, task in tasks.items():
         environment = environments[STOCK if variant == EMPTY else variant]
         with workers({variant: environment}, layout) as asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from benchmarks.environments import OURS, STOCK
 
@@ -44,7 +44,7 @@ class Row:
         """How `variant` compares with `base`, pair by pair."""
         if variant not in self.samples or base not in self.samples:
             return []
-        return [one / other for one, other in zip(self.samples[variant], self.samples[base]) if other > 0]
+        return [one / other for one, other in self._pairs(variant, base) if other > 0]
 
     def ratio(self, variant: str = OURS, base: str = STOCK) -> float | None:
         ratios = self.ratios(variant, base)
@@ -53,7 +53,10 @@ class Row:
     def difference(self, variant: str = OURS, base: str = STOCK) -> float | None:
         if variant not in self.samples or base not in self.samples:
             return None
-        return statistics.median(one - other for one, other in zip(self.samples[variant], self.samples[base]))
+        return statistics.median(one - other for one, other in self._pairs(variant, base))
+
+    def _pairs(self, variant: str, base: str) -> Iterable[tuple[float, float]]:
+        return zip(self.samples[variant], self.samples[base], strict=True)
 
     def shown(self, variant: str) -> str:
         """The cell of `variant`: its median, and its ratio to stock Python with the spread of that."""

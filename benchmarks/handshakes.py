@@ -48,7 +48,8 @@ def measure(
                     rows += [fresh, reused]
                     if (version, kind) == _MAIN:
                         budgets += _handshake_budgets(name, fresh, reused)
-        rows += _instructions(environments, layout, pki, title, sizes)
+        if sizes.counted_handshakes:
+            rows += _instructions(environments, layout, pki, title, sizes)
         rows += _series(environments, layout, pki, title, sizes)
         budgets += _series_budget(name, rows[-1])
     return rows, budgets
@@ -98,7 +99,9 @@ def _series(
     for variant, environment in environments.items():
         with workers({variant: environment}, layout) as asked:
             pem = str(pki / f"{_MAIN[1]}.pem")
-            answer = asked[variant].ask("long_series", pem=pem, version=_MAIN[0], count=sizes.series[-1], seconds=sizes.series_seconds)
+            answer = asked[variant].ask(
+                "long_series", pem=pem, version=_MAIN[0], count=sizes.series[-1], seconds=sizes.series_seconds
+            )
         if "error" in answer:
             failures[variant] = answer["error"]
         times[variant] = answer.get("cpu", [])

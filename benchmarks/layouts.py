@@ -6,6 +6,7 @@ Linux only, root or user namespaces). Nothing outside of it changes. The paths a
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import shutil
 import subprocess
@@ -36,7 +37,7 @@ class Layout:
     def command(self, *command: str) -> list[str]:
         """`command` for a process that sees this trust store."""
         mounts = ("sh", "-c", _MOUNT, "sh", str(self.etc_ssl), str(self.openssl_directory))
-        return ["unshare", *_unshare_options(), *mounts, *command]
+        return ["unshare", *(_unshare_options() or ()), *mounts, *command]
 
 
 def available() -> str | None:
@@ -82,6 +83,7 @@ def _hash(certificates: pathlib.Path, bundle: pathlib.Path) -> None:
     subprocess.run(["openssl", "rehash", certificates], check=True, capture_output=True, env=clean_environment())
 
 
+@functools.cache
 def _unshare_options() -> list[str] | None:
     for options in (["--mount"], ["--mount", "--map-root-user"]):
         try:

@@ -178,7 +178,7 @@ class _Growth:
         ]
 
     def _tenth(self, variant: str, last: bool) -> float:
-        times = self._good[variant]["cpu"]
+        times: list[int] = self._good[variant]["cpu"]
         tenth = max(len(times) // 10, 1)
         return statistics.median(times[-tenth:] if last else times[tenth : 2 * tenth] or times)
 

@@ -43,7 +43,8 @@ class Worker:
         self._process.stdin.write(json.dumps({"task": task, **parameters}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
-        return json.loads(answer) if answer else {"error": "the worker is gone"}  # type: ignore[no-any-return]
+        found: dict[str, Any] = json.loads(answer) if answer else {"error": "the worker is gone"}
+        return found
 
     def close(self) -> None:
         if self._process.stdin is not None:

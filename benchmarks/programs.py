@@ -12,6 +12,7 @@ from benchmarks.figures import Budget, Row, ratio_budget
 from benchmarks.layouts import Layout
 from benchmarks.processes import compare, compare_programs, workers
 from benchmarks.sizes import Sizes
+from benchmarks.startup import instructions
 
 PACKAGE = "benchmark-package"
 _URLLIB = "import urllib.request, sys; urllib.request.urlopen(sys.argv[1]).read()"
@@ -49,24 +50,38 @@ def let_certifi_trust(environment: Environment, roots: list[pathlib.Path]) -> No
 
 
 def measure(
-    environments: Mapping[str, Environment], layout: Layout, port: int, sizes: Sizes, group: str
+    environments: Mapping[str, Environment], layout: Layout, port: int, scratch: pathlib.Path, sizes: Sizes, group: str
 ) -> tuple[list[Row], list[Budget]]:
     rounds = sizes.rounds
     base = f"https://localhost:{port}"
+    scripts = {
+        "a script that makes one urllib request": _URLLIB,
+        "a script that makes one `requests.get`": _REQUESTS,
+        "a script that makes one `httpx.get`": _HTTPX,
+        "a script that makes one aiohttp request": _AIOHTTP,
+    }
     rows = [
         compare_programs(environments, layout, rounds, group, name, ["-c", code, f"{base}/hello"])
-        for name, code in (
-            ("a script that makes one urllib request", _URLLIB),
-            ("a script that makes one `requests.get`", _REQUESTS),
-            ("a script that makes one `httpx.get`", _HTTPX),
-            ("a script that makes one aiohttp request", _AIOHTTP),
-        )
+        for name, code in scripts.items()
     ]
-    # Not in a directory of the user's: pip would keep what it downloads.
+    counted = []
+    if sizes.counted_scripts:
+        working = {
+            name: [it for it in environments if it in row.samples] for name, row in zip(scripts, rows, strict=True)
+        }
+        counted = [
+            Row(
+                group,
+                f"{name}, instructions",
+                "instructions",
+                {it: _count(environments[it], layout, code, base) for it in working[name]},
+            )
+            for name, code in scripts.items()
+        ]
     pip = ["-m", "pip", "--isolated", "--disable-pip-version-check", "download", "--no-cache-dir", "--no-deps", "-q"]
-    pip += ["--dest", "/dev/shm/truststore-benchmark", "--find-links", f"{base}/files/", "--no-index", PACKAGE]
+    pip += ["--dest", str(scratch), "--find-links", f"{base}/files/", "--no-index", PACKAGE]
     rows.append(compare_programs(environments, layout, max(rounds // 2, 1), group, "`pip download` of one wheel", pip))
-    shutil.rmtree("/dev/shm/truststore-benchmark", ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)
     with workers(environments, layout) as asked:
         inside = [
             compare(group, f"`{client}.get` in a running program", asked, rounds, f"{client}_get", "wall", **parameters)
@@ -75,4 +90,10 @@ def measure(
                 ("httpx", {"url": f"{base}/hello", "count": 3}),
             )
         ]
-    return [*rows, *inside], [ratio_budget(row, row.what, at_most=1.0) for row in (*inside, rows[1], rows[2])]
+    promised = [*inside, rows[1], rows[2], *counted[1:3]]
+    return [*rows, *counted, *inside], [ratio_budget(row, row.what, at_most=1.0) for row in promised]
+
+
+def _count(environment: Environment, layout: Layout, code: str, base: str) -> list[float]:
+    found = instructions(environment.python, "-c", code, f"{base}/hello", layout=layout)
+    return [] if found is None else [found]

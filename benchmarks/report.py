@@ -37,7 +37,10 @@ def _system() -> str:
 
 def interpreter(python: str) -> str:
     """`python` in words: its version and its OpenSSL's."""
-    code = "import platform, ssl; print(platform.python_implementation(), platform.python_version(), 'with', ssl.OPENSSL_VERSION)"
+    code = (
+        "import platform, ssl; "
+        "print(platform.python_implementation(), platform.python_version(), 'with', *ssl.OPENSSL_VERSION.split()[:2])"
+    )
     return subprocess.run([python, "-I", "-S", "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -69,7 +72,9 @@ def budgets(found: Iterable[Budget]) -> str:
 
 def _aligned(lines: list[list[str]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    shown = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in lines]
+    shown = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     return "\n".join([shown[0], "| " + " | ".join("-" * width for width in widths) + " |", *shown[1:]])
 
 

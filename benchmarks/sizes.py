@@ -16,7 +16,8 @@ class Sizes:
     rounds = 15
     startup_rounds = 40
     context_counts: tuple[int, ...] = (1, 10, 200)
-    counted_handshakes = (2, 12)  # instructions of each handshake: the difference between these two
+    counted_handshakes: tuple[int, ...] = (2, 12)  # instructions of each handshake: the difference between these two
+    counted_scripts = True  # whether the instructions of scripts that make one request are counted
     series: tuple[int, ...] = (1, 100, 1000)  # which connections on one context are shown
     download = 200_000_000  # bytes
     threads: tuple[int, ...] = (1, 4, 16, 64)
@@ -28,14 +29,15 @@ class Sizes:
 
 
 class SmokeSizes(Sizes):
-    variants = (STOCK, OURS, FLOOR)
+    variants = (STOCK, OURS)
     layouts = (HASHED,)
     programs = ("pass", "import ssl")
     counted_programs = ("pass",)
     rounds = 2
     startup_rounds = 3
     context_counts = (1, 10)
-    counted_handshakes = (1, 2)
+    counted_handshakes = ()
+    counted_scripts = False
     series = (1, 20)
     download = 2_000_000
     threads = (4, 16)

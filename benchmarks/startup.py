@@ -86,11 +86,12 @@ def look(environment: Environment, program: str) -> tuple[int, int, set[str]]:
 
 def _budgets(environments: Mapping[str, Environment], rows: Mapping[tuple[str, str], Row]) -> list[Budget]:
     start, hook = rows["pass", "instructions"], rows["import ssl", "instructions"]
-    stock, floor, ours = (look(environments[variant], "pass")[2] for variant in (STOCK, FLOOR, OURS))
-    added = sorted(ours - stock - (floor - {"empty_startup_module"}))
+    floor = FLOOR if FLOOR in environments else STOCK
+    of_any_pth = look(environments[floor], "pass")[2] - {"empty_startup_module"}
+    added = sorted(look(environments[OURS], "pass")[2] - of_any_pth)
     return [
-        difference_budget(start, "`pass`, instructions", FLOOR, at_most=1e6),
-        ratio_budget(rows["pass", "wall"], "`pass`, wall time", FLOOR, at_most=1.02),
+        difference_budget(start, "`pass`, instructions", floor, at_most=1e6),
+        ratio_budget(rows["pass", "wall"], "`pass`, wall time", floor, at_most=1.02),
         Budget(
             "`pass`, modules added, those of any .pth apart",
             "truststore_autoinject alone",

@@ -11,6 +11,7 @@ on the machine disturb less.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -60,16 +61,18 @@ _server_contexts: dict[str, Any] = {}
 
 
 def server_context(pem: str) -> Any:
-    """A server's context of the standard library's own class, whatever stands in `ssl` by now."""
+    """A server's context, made once."""
     if pem not in _server_contexts:
-        (genuine,) = (base for base in ssl.SSLContext.__mro__ if (base.__module__, base.__name__) == _GENUINE)
-        context = genuine.__new__(genuine, ssl.PROTOCOL_TLS_SERVER)
+        context = genuine_context(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
         _server_contexts[pem] = context
     return _server_contexts[pem]
 
 
-_GENUINE = ("ssl", "SSLContext")
+def genuine_context(protocol: int) -> Any:
+    """A context of the standard library's own class, whatever stands in `ssl` by now."""
+    (genuine,) = (base for base in ssl.SSLContext.__mro__ if (base.__module__, base.__name__) == ("ssl", "SSLContext"))
+    return genuine.__new__(genuine, protocol)
 
 
 def client_context(version: str | None = None) -> ssl.SSLContext:
@@ -130,13 +133,12 @@ def first_contexts(count: int) -> dict[str, object]:
 
 def empty_contexts(count: int) -> dict[str, object]:
     """The floor of the above: contexts of the standard library that load nothing and could verify nobody."""
-    (genuine,) = (base for base in ssl.SSLContext.__mro__ if (base.__module__, base.__name__) == _GENUINE)
-    ready(genuine.__new__(genuine, ssl.PROTOCOL_TLS_CLIENT))
+    ready(genuine_context(ssl.PROTOCOL_TLS_CLIENT))
     before = resident_bytes()
     kept, watch = [], Stopwatch()
     for _ in range(count):
         with watch:
-            context = genuine.__new__(genuine, ssl.PROTOCOL_TLS_CLIENT)
+            context = genuine_context(ssl.PROTOCOL_TLS_CLIENT)
             ready(context)
         kept.append(context)
     return watch.result(resident=(resident_bytes() - before) / count)
@@ -202,7 +204,7 @@ def gated_handshakes(pem: str, version: str, count: int) -> dict[str, object]:
                 handshake(context, server)
         return watch.result()
     finally:
-        _verify.replace_verifier(previous)
+        _verify.replace_verifier(previous)  # type: ignore[arg-type]
 
 
 def long_series(pem: str, version: str, count: int, seconds: float) -> dict[str, object]:
@@ -314,10 +316,8 @@ def _stuck_thread(context: ssl.SSLContext, port: int, patience: float) -> thread
     announcing.settimeout(patience)
 
     def wait() -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             context.wrap_socket(announcing, server_hostname=HOST).close()
-        except TimeoutError:
-            pass
 
     thread = threading.Thread(target=wait)
     thread.start()
