@@ -6,6 +6,7 @@ only `wheelhouse` needs the network.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -50,6 +51,12 @@ class Environment:
         # Found once: pip removes the directory when it uninstalls the last package.
         (self.site_packages,) = directory.glob("Lib/site-packages" if os.name == "nt" else "lib/*/site-packages")
         self._installer = installer or self
+
+    @functools.cached_property
+    def version(self) -> tuple[int, int]:
+        """The Python version, such as (3, 13)."""
+        major, minor = self.run("-c", "import sys; print(*sys.version_info[:2])").stdout.split()
+        return int(major), int(minor)
 
     def run(
         self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 60, **variables: str
