@@ -64,6 +64,11 @@ class PrivateSystem:
             check=False,
         )
 
+    def overlay(self, seen: pathlib.Path, place: pathlib.Path) -> None:
+        """Let programs in here see the file `seen` at `place`."""
+        done = self.run("mount", "--bind", seen, place)
+        assert done.returncode == 0, done.stderr
+
     def trust(self, certificate: pathlib.Path, name: str | None = None) -> None:
         """Add a CA to the store, as an administrator does, as `name` or under its file's name."""
         shutil.copy(certificate, self._local / f"{name or certificate.stem}.crt")
