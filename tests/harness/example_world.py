@@ -15,14 +15,18 @@ import contextlib
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 
+from cryptography.hazmat.primitives import serialization
+
+from harness import issuing
 from harness.environment import missing
 from harness.environments import bare_environment
-from harness.pki import Authority
+from harness.issuing import Issued
 from harness.private_system import STORE_DIRECTORIES
 
 HOME = "/home/you"
@@ -101,9 +105,10 @@ class World:
             check=False,
         )
 
-    def prepare(self, company: Authority) -> None:
+    def prepare(self, company: Issued) -> None:
         """Put the company's CA into the store as an administrator does, and make the environment."""
-        shutil.copy(company.file, f"/proc/{self._holder.pid}/root/usr/local/share/ca-certificates/example-company.crt")
+        local = pathlib.Path(f"/proc/{self._holder.pid}/root/usr/local/share/ca-certificates")
+        (local / "example-company.crt").write_text(company.pem)
         no_hooks = self._directory / "no-hooks"
         no_hooks.mkdir()
         environment = [sys.executable, "-m", "venv", f"{HOME}/env"]
@@ -120,17 +125,19 @@ class World:
 def example_world(directory: pathlib.Path, wheels: pathlib.Path) -> Iterator[World]:
     """A world in `directory`; see `World`."""
     _require()
-    company, laboratory, stranger = (Authority(directory, name) for name in ("company", "lab-ca", "stranger"))
+    company = issuing.root("Example Company Root CA", organization="Example Company")
+    laboratory = issuing.root("Laboratory CA", organization="Example Laboratory")
+    stranger = issuing.root("Unknown Root CA", organization="Nobody You Know")
     certificates = directory / "hosts"
     certificates.mkdir()
-    for authority, hosts in ((company, COMPANY_HOSTS), (laboratory, LABORATORY_HOSTS), (stranger, STRANGER_HOSTS)):
+    for root, hosts in ((company, COMPANY_HOSTS), (laboratory, LABORATORY_HOSTS), (stranger, STRANGER_HOSTS)):
         for host in hosts:
-            authority.leaf(host).private_key_and_cert_chain_pem.write_to_path(certificates / f"{host}.pem")
+            (certificates / f"{host}.pem").write_text(key_and_chain(issuing.issue(root, host, host)))
     copies = {"/home": directory / "home", **{place: directory / place.replace("/", "_") for place in STORE_DIRECTORIES}}
     for place, copy in copies.items():
         shutil.copytree(place, copy, symlinks=True) if place != "/home" else (copy / "you").mkdir(parents=True)
     for name in ("lab-ca.pem", "our-ca.pem"):
-        shutil.copy(laboratory.file, copies["/home"] / "you" / name)
+        (copies["/home"] / "you" / name).write_text(laboratory.pem)
     hosts = directory / "etc-hosts"
     names = " ".join((*COMPANY_HOSTS, *LABORATORY_HOSTS, *STRANGER_HOSTS))
     hosts.write_text(f"127.0.0.1 localhost {names}\n")
@@ -143,6 +150,14 @@ def example_world(directory: pathlib.Path, wheels: pathlib.Path) -> Iterator[Wor
         world = World(holder, directory, wheels)
         world.prepare(company)
         yield world
+
+
+def key_and_chain(leaf: Issued) -> str:
+    """What a server needs to show `leaf`, in PEM."""
+    key = leaf.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return key.decode() + "".join(map(ssl.DER_cert_to_PEM_cert, leaf.chain))
 
 
 def _enter(pid: int) -> list[str]:
