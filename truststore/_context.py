@@ -73,8 +73,8 @@ for _needed in ("_wrap_socket", "_wrap_bio", "verify_mode", "verify_flags", "opt
             f"this Python's _ssl has no {_needed}: truststore cannot see the connections that it must verify"
         )
 
-_Connection: Any = ssl._ssl._SSLSocket  # type: ignore[attr-defined]
-if _verify.has_system_verifier() and not hasattr(_Connection, "get_unverified_chain"):
+_connection: Any = getattr(ssl._ssl, "_SSLSocket", None)  # type: ignore[attr-defined]
+if _verify.has_system_verifier() and not hasattr(_connection, "get_unverified_chain"):
     raise ImportError("this Python's _ssl does not show the peer's certificates: truststore cannot have them verified")
 
 # Set by `_inject`: whether our class stands in `ssl`, and whether the program itself asked for that.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -69,10 +70,15 @@ class Environment:
         """Install `packages` and what they need from the files in `wheelhouse`."""
         self.pip("install", "--no-index", "--find-links", wheelhouse, *packages)
 
-    def install_from_registry(self, *requirements: str) -> None:
+    def install_from_registry(self, *requirements: str, timeout: float = 110) -> None:
         """Install `requirements` with this machine's own configuration of pip."""
         pip = (self._installer.python, "-m", "pip", "--quiet", "--python", self.python)
-        _from_registry([*pip, "install", "--only-binary", ":all:", *requirements])
+        _from_registry([*pip, "install", "--only-binary", ":all:", *requirements], timeout)
+
+    def twin(self, directory: pathlib.Path) -> Environment:
+        """A copy of this environment in `directory`, of links to the same files: installers replace files, not contents."""
+        shutil.copytree(self.directory, directory, symlinks=True, copy_function=os.link)
+        return Environment(directory, self._installer)
 
     def uninstall(self, *names: str) -> None:
         """Uninstall distributions."""
@@ -229,14 +235,14 @@ def configured_index(installer: Environment) -> str:
     return subprocess.run(command, env=_MACHINE, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _from_registry(command: Sequence[str | os.PathLike[str]]) -> None:
+def _from_registry(command: Sequence[str | os.PathLike[str]], timeout: float = 110) -> None:
     done = subprocess.run(
         command,
         env=_MACHINE,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=timeout,
         check=False,
     )
     if done.returncode:

@@ -38,6 +38,13 @@ class Decider:
         self._assumptions = assumptions
         self.store: openssl.Store | None = None
         self.verifier: Verifier | None = None
+        self.extra_anchors: tuple[bytes, ...] = ()  # for the verifier
+
+    def naming(self, extra: list[bytes]) -> Decider:
+        """Itself, with a name that tells of `extra` anchors."""
+        if extra:
+            self.name += ", and TRUSTSTORE_EXTRA_CA_CERTS"
+        return self
 
     def assumptions(self, server_name: str | None) -> Assumptions:
         return self._assumptions.but(server_name=server_name)
@@ -46,7 +53,7 @@ class Decider:
         """Its verdict on `chain` (DER, leaf first)."""
         if self.verifier is None:
             return Answer.from_verdict(_oracle.judge(chain, self.assumptions(server_name)))
-        return _ask(self.verifier, chain, _verify.Options(server_name, extra_anchors=roots.extra()))
+        return _ask(self.verifier, chain, _verify.Options(server_name, extra_anchors=self.extra_anchors))
 
 
 class Answer:
@@ -101,12 +108,12 @@ def this_python() -> Decider:
         return _other_class(context) if type(context) is not _oracle.Standard else _stock("this-python", "stock Python")
     verifier: Verifier | None = context._truststore.verifier()
     if verifier is not None:
-        return _delegated("this-python", verifier)
+        return _delegated("this-python", verifier, roots.extra())
     store = openssl.store()
     flags = _oracle.DEFAULT_FLAGS
     if not settings.strict:  # see _context._settle_strict
         flags &= ~_oracle.STRICT
-    return _with_store("this-python", store, flags)
+    return _with_store("this-python", store, flags, roots.extra())
 
 
 def stock_python() -> Decider:
@@ -115,11 +122,11 @@ def stock_python() -> Decider:
 
 
 def system_store() -> Decider:
-    """What the system store alone decides, without SSL_CERT_FILE, SSL_CERT_DIR and the strict flag."""
+    """What the system store alone decides: no variable has a say in it, nor has the strict flag."""
     verifier = _verify.system_verifier()
     if verifier is not None:
-        return _delegated("system-store", verifier)
-    return _with_store("system-store", openssl.system_store(), _oracle.DEFAULT_FLAGS & ~_oracle.STRICT)
+        return _delegated("system-store", verifier, [])
+    return _with_store("system-store", openssl.system_store(), _oracle.DEFAULT_FLAGS & ~_oracle.STRICT, [])
 
 
 def public_bundle(bundle: Bundle) -> Decider:
@@ -129,20 +136,22 @@ def public_bundle(bundle: Bundle) -> Decider:
     return Decider("certifi", bundle.name, known, Assumptions(load))
 
 
-def _with_store(key: str, store: openssl.Store, flags: int) -> Decider:
-    known = roots.of_store(store)
-    known = roots.Roots(known.name, [*(certificate.der for certificate in known.certificates), *roots.extra()])
-    decider = Decider(key, f"OpenSSL with {store.describe()}", known, Assumptions(roots.loader(store), flags=flags))
+def _with_store(key: str, store: openssl.Store, flags: int, extra: list[bytes]) -> Decider:
+    known = roots.of_store(store).with_extra(extra)
+    decider = Decider(
+        key, f"OpenSSL with {store.describe()}", known, Assumptions(roots.loader(store, extra), flags=flags)
+    )
     decider.store = store
-    return decider
+    return decider.naming(extra)
 
 
-def _delegated(key: str, verifier: Verifier) -> Decider:
-    known = roots.Roots(verifier.name, [*verifier.roots(), *roots.extra()])
+def _delegated(key: str, verifier: Verifier, extra: list[bytes]) -> Decider:
+    known = roots.Roots(verifier.name, verifier.roots()).with_extra(extra)
     load = _oracle.anchors([certificate.der for certificate in known.certificates])
     decider = Decider(key, verifier.name, known, Assumptions(load, flags=_oracle.DEFAULT_FLAGS & ~_oracle.STRICT))
     decider.verifier = verifier
-    return decider
+    decider.extra_anchors = tuple(extra)
+    return decider.naming(extra)
 
 
 def _stock(key: str, name: str) -> Decider:

@@ -8,6 +8,10 @@ thing to mend.
 
 from __future__ import annotations
 
+import os
+import time
+from datetime import datetime, timezone
+
 from truststore import _explain, _oracle
 from truststore._commands import inspection
 from truststore._errors import Reason, reason_of
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from truststore._commands.roots import Roots
     from truststore._oracle import Assumptions
 
+_CLOCK_TOLERANCE = 3600  # seconds: file servers have clocks of their own
 UNTRUSTED = (Reason.UNKNOWN_ISSUER, Reason.UNTRUSTED_ROOT, Reason.SELF_SIGNED, Reason.MISSING_INTERMEDIATE)
 
 
@@ -223,6 +228,8 @@ def refine(reason: Reason, chain: Chain, known: Roots) -> Reason:
 
 def _facts(reason: Reason, chain: Chain, server_name: str | None, decider: Decider) -> list[str]:
     found = _explain.facts(reason, chain.path_certificates(), server_name)
+    if reason in (Reason.EXPIRED, Reason.NOT_YET_VALID):
+        found += _clock_facts(decider)
     top = chain.top
     if reason in UNTRUSTED and top is not None:
         found += _issuer_facts(reason, chain, top, decider)
@@ -232,13 +239,31 @@ def _facts(reason: Reason, chain: Chain, server_name: str | None, decider: Decid
     return found
 
 
+def _clock_facts(decider: Decider) -> list[str]:
+    """Proof that the clock is slow: something on this computer was written in what it takes for the future."""
+    store = decider.store
+    places = [
+        __file__,
+        *(store.files if store is not None else ()),
+        *([store.directory] if store and store.directory else []),
+    ]
+    for place in places:
+        try:
+            written = os.stat(place).st_mtime
+        except OSError:
+            continue
+        if written > time.time() + _CLOCK_TOLERANCE:
+            when = datetime.fromtimestamp(written, timezone.utc)
+            return [f"the clock is slow: {place} was written on {_explain.moment(when)}"]
+    return []
+
+
 def _issuer_facts(reason: Reason, chain: Chain, top: Certificate, decider: Decider) -> list[str]:
-    count, where = len(decider.roots), decider.roots.name
-    among = f"among the {count} roots of {where}" if count else f"in {where}, which holds no root"
+    among = f"among the {decider.roots} of {decider.roots.name}"
     if top.self_issued:
-        return [f"the chain ends at {top.subject}, which is not {among}"]
+        return [f"the chain ends at '{top.subject}', which is not {among}"]
     found = [
-        f"the server sent {_certificates(len(chain.sent))}; the issuer of {top.subject}, {top.issuer}, was not sent "
+        f"the server sent {_certificates(len(chain.sent))}; '{top.issuer}', which issued '{top.subject}', was not sent "
         f"and is not {among}"
     ]
     if reason is Reason.MISSING_INTERMEDIATE and chain.unused:
@@ -257,16 +282,25 @@ class Inspection:
     """Somebody on the way decrypts the connection, or may do so.
 
     `product` is the inspecting product that the certificates name, None where only the root speaks for it; then it may
-    as well be the host's own private CA. `by` names the chain's end; `in_system_store` says whether the system trusts
-    it, `local_file` where the administrator put it.
+    as well be the host's own private CA. `by` names the issuer that speaks for it; `root` is its root in the system
+    store, None if that does not hold it, and `local_file` where the administrator put it.
     """
 
-    def __init__(self, product: inspection.Product | None, by: str, in_system_store: bool, bundle: str | None) -> None:
+    def __init__(
+        self, product: inspection.Product | None, by: str, root: Certificate | None, bundle: str | None
+    ) -> None:
         self.product = product
         self.by = by
-        self.in_system_store = in_system_store
+        self.root = root
         self.bundle = bundle
+        self.is_extra = False  # in TRUSTSTORE_EXTRA_CA_CERTS
         self.local_file: str | None = None
+
+    def where_its_root_is(self) -> str:
+        """In words."""
+        if self.root is not None:
+            return "is in the system store"
+        return f"is NOT in the system store{', but in TRUSTSTORE_EXTRA_CA_CERTS' if self.is_extra else ''}"
 
 
 def find_inspection(chain: Chain, server_name: str | None, system: Roots, public: Roots | None) -> Inspection | None:
@@ -281,10 +315,10 @@ def find_inspection(chain: Chain, server_name: str | None, system: Roots, public
     if public is not None and (top in public or public.issuer_of(top) is not None):
         return None
     product = inspection.product_in(chain.path_certificates())
-    in_system_store = top in system or system.issuer_of(top) is not None
     private_root = top.self_issued and public is not None
     if product is None and not (private_root and server_name and inspection.is_public_name(server_name)):
         return None
     end = top.subject if top.self_issued else top.issuer
     by = product.issuer if product is not None else str(end)
-    return Inspection(product, by, in_system_store, public.name if public is not None else None)
+    root = top if top in system else system.issuer_of(top)
+    return Inspection(product, by, root, public.name if public is not None else None)

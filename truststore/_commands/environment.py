@@ -77,7 +77,7 @@ def _bundle(output: str | None) -> str:
         os.makedirs(os.path.dirname(output), exist_ok=True)
     found = export.trusted_roots()
     export.write(found, "pem", output)
-    terminal.diagnose(f"{len(found)} roots of {found.name} written to {output}; run this again when the store changes")
+    terminal.diagnose(f"{found} of {found.name} written to {output}; run this again when the store changes")
     return os.path.abspath(output)
 
 

@@ -52,28 +52,28 @@ def run(arguments: argparse.Namespace) -> int:
         return USAGE
     try:
         found = trusted_roots()
-        count = write(found, arguments.format, arguments.output)
+        write(found, arguments.format, arguments.output)
     except (OSError, ImportError) as error:
         terminal.diagnose(f"nothing was written: {error}")
         return UNKNOWN
     if arguments.output != "-":
-        terminal.diagnose(f"{count} roots of {found.name} written to {arguments.output}")
+        terminal.diagnose(f"{found} of {found.name} written to {arguments.output}")
     return YES
 
 
 def trusted_roots() -> Roots:
     """The system's roots and the extra ones. Raises `OSError` if there are none."""
     system = roots.of_system()
-    found = roots.Roots(system.name, [*(one.der for one in system.certificates), *roots.extra()])
+    found = system.with_extra(roots.extra())
     if not found.certificates:
         raise OSError(f"no root was found: {system.name}")
-    if system.unreadable:
-        terminal.diagnose(f"{system.unreadable} certificates of {system.name} cannot be read and are left out")
+    if found.unreadable:
+        terminal.diagnose(f"{found.unreadable} certificates of {system.name} cannot be read and are left out")
     return found
 
 
-def write(found: Roots, form: str, target: str) -> int:
-    """Write `found` in `form` to `target` and return how many they are. Raises `OSError`."""
+def write(found: Roots, form: str, target: str) -> None:
+    """Write `found` in `form` to `target`. Raises `OSError`."""
     certificates = in_order(found.certificates)
     if form == "pem":
         text = bundle_text(certificates)
@@ -85,7 +85,6 @@ def write(found: Roots, form: str, target: str) -> int:
         replace_directory(target, ((_file_name(one) + ".der", one.der) for one in certificates))
     else:
         replace_directory(target, hashed_files(certificates))
-    return len(certificates)
 
 
 def in_order(certificates: Iterable[Certificate]) -> list[Certificate]:
@@ -98,7 +97,7 @@ def in_order(certificates: Iterable[Certificate]) -> list[Certificate]:
 
 def bundle_text(certificates: Sequence[Certificate]) -> str:
     """A PEM bundle in which a comment names each root."""
-    head = f"# {len(certificates)} roots that the system trusts for TLS servers (python -m truststore export)\n"
+    head = f"# {len(certificates)} certificates that the system trusts for TLS servers (python -m truststore export)\n"
     return "\n".join([head, *(_block(one) for one in certificates)])
 
 

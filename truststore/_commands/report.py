@@ -107,10 +107,17 @@ class Report:
         if self.system is not None:
             known = public.roots if public is not None else None
             self.inspection = find_inspection(chain, self.server_name, self.system, known)
-            top = chain.top
-            if self.inspection is not None and self.inspection.in_system_store and top is not None:
-                root = top if top in self.system else self.system.issuer_of(top)
-                self.inspection.local_file = roots.local_file_of(root) if root is not None else None
+            if self.inspection is not None:
+                self._find_origin(self.inspection, chain)
+
+    def _find_origin(self, found: Inspection, chain: Chain) -> None:
+        """Where the root of the inspection comes from."""
+        top = chain.top
+        if found.root is not None:
+            found.local_file = roots.local_file_of(found.root)
+        elif top is not None:
+            extra = roots.Roots("", roots.extra())
+            found.is_extra = top in extra or extra.issuer_of(top) is not None
 
     def _look_behind(self, decider: Decider) -> None:
         """Causes that lie not in the chain but in what decided."""
@@ -168,10 +175,10 @@ class Report:
         for topic, _ in self.other_causes:
             return _explain.TOPICS[topic].hint
         if self.inspection is not None and self.inspection.product is not None and self._is_untrusted():
-            return f"{_explain.TOPICS['inspection'].hint} ({roots.how_to_add()})"
+            return f"{_explain.TOPICS['inspection'].hint}. To add it: {roots.how_to_add()}"
         hint = _explain.TOPICS[self.topic].hint
         if self.topic in (Reason.UNKNOWN_ISSUER.value, Reason.UNTRUSTED_ROOT.value):
-            hint += f" ({roots.how_to_add()})"
+            hint += f". To add it: {roots.how_to_add()}"
         return hint
 
     def _is_untrusted(self) -> bool:
@@ -230,14 +237,14 @@ class Report:
         if found is None:
             return
         paper.line()
-        store = "is in the system store" if found.in_system_store else "is NOT in the system store"
         if found.product is not None:
             paper.field("inspection", f"this connection is intercepted by: {found.by}", "warn")
             paper.note(f"certificates of {found.product.name} bear this name ({found.product.kind})")
-            paper.note(f"its root {store}")
+            paper.note(f"its root {found.where_its_root_is()}")
         else:
             paper.field("private CA", found.by, "warn")
-            paper.note(f"its root {store}, and not in {found.bundle}: somebody's own CA issued this certificate.")
+            paper.note(f"its root {found.where_its_root_is()}")
+            paper.note(f"its root is not in {found.bundle}: somebody's own CA issued this certificate")
             paper.note("for a public host this means an inspection; for a company's own host it is normal")
         if found.local_file is not None:
             paper.note(f"the administrator of this computer added it: {found.local_file}")
@@ -274,7 +281,7 @@ class Report:
         if link.position is None:
             rows.append(("", "not sent: a root of the store that decides"))
         for label, text in rows:
-            paper.line(f"     {label:<10} {_explain.printable(text)}")
+            paper.field(label, text, indent=5, width=10)
 
     def _print_opinions(self, paper: Paper) -> None:
         if not self.opinions:
@@ -283,12 +290,9 @@ class Report:
         words = {True: ("yes", "good"), False: ("no", "bad"), None: ("?", "warn")}
         for opinion in self.opinions:
             word, style = words[opinion.answer.trusted]
-            label = _LABELS[opinion.decider.key]
-            paper.line(
-                f"  {label:<13} {paper.styled(word, style)}{' ' * (3 - len(word))} {_explain.printable(opinion.why)}"
-            )
-            if opinion.decider.key != "this-python":
-                paper.line(f"  {'':<13}     {paper.styled(opinion.decider.name, 'faint')}")
+            paper.line(f"  {_LABELS[opinion.decider.key]:<12}", paper.styled(word, style))
+            paper.note(opinion.why)
+            paper.note(f"with {opinion.decider.name}")
 
 
 _LABELS = {
@@ -316,13 +320,13 @@ def _why(decider: Decider, answer: Answer, chain: Chain) -> str:
         return f"no verdict: {answer.message}"
     own = Chain(chain.sent, decider.roots)
     root = own.top if own.top is not None and own.top in decider.roots else None
-    known = f"the root {root.subject} is among its {len(decider.roots)} roots" if root is not None else ""
+    known = f"the root {root.subject} is among its {decider.roots}" if root is not None else ""
     if answer.trusted:
         return known or "it accepts the chain"
     reason = answer.reason.value if answer.reason is not None else "other"
     if root is None and own.top is not None:
         end = own.top.subject if own.top.self_issued else own.top.issuer
-        return f"{reason}: {end} is not among its {len(decider.roots)} roots"
+        return f"{reason}: {end} is not among its {decider.roots}"
     return f"{reason}: {answer.message}" + (f" ({known})" if known else "")
 
 
@@ -371,7 +375,7 @@ def _inspection_as_json(found: Inspection | None) -> dict[str, object] | None:
         "product": found.product.name if found.product is not None else None,
         "kind": found.product.kind if found.product is not None else None,
         "by": found.by,
-        "root_in_system_store": found.in_system_store,
+        "root_in_system_store": found.root is not None,
         "local_file": found.local_file,
     }
 

@@ -39,8 +39,17 @@ class Roots:
             except BadEncodingError:
                 self.unreadable += 1
 
+    def with_extra(self, certificates: Iterable[bytes]) -> Roots:
+        """These and `certificates`."""
+        both = Roots(self.name, [*(known.der for known in self.certificates), *certificates])
+        both.unreadable += self.unreadable
+        return both
+
     def __len__(self) -> int:
         return len(self.certificates)
+
+    def __str__(self) -> str:
+        return f"{len(self)} root{'' if len(self) == 1 else 's'}"
 
     def __contains__(self, certificate: Certificate) -> bool:
         return any(known.der == certificate.der for known in self.certificates)
@@ -82,8 +91,8 @@ def extra() -> list[bytes]:
     return found
 
 
-def loader(store: openssl.Store) -> Callable[[ssl.SSLContext], None]:
-    """What gives a context of the standard library the anchors of `store` and the extra ones."""
+def loader(store: openssl.Store, additional: list[bytes]) -> Callable[[ssl.SSLContext], None]:
+    """What gives a context of the standard library the anchors of `store` and the `additional` ones."""
 
     def load(context: ssl.SSLContext) -> None:
         if store.by_openssl:
@@ -93,7 +102,6 @@ def loader(store: openssl.Store) -> Callable[[ssl.SSLContext], None]:
                 context.load_verify_locations(capath=store.directory)
             for path in store.files:
                 context.load_verify_locations(cafile=path)
-        additional = extra()
         if additional:
             context.load_verify_locations(cadata=b"".join(additional))
 

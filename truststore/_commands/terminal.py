@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 
 from truststore._explain import printable
 
@@ -11,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
+_WIDTH = 110  # columns, where there is no terminal
 _CODES = {"good": "32", "bad": "31", "warn": "33", "strong": "1", "faint": "2"}
 
 
@@ -20,6 +23,7 @@ class Paper:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._coloured = wants_colours(stream)
+        self._width = shutil.get_terminal_size().columns if stream.isatty() else _WIDTH
 
     def styled(self, text: str, style: str) -> str:
         """`text` in a style: `good`, `bad`, `warn`, `strong` or `faint`."""
@@ -34,14 +38,17 @@ class Paper:
         self.line()
         self.line(self.styled(text, "strong"))
 
-    def field(self, label: str, text: str, style: str | None = None, width: int = 12) -> None:
-        """`label` and `text` in two columns."""
-        shown = self.styled(text, style) if style else printable(text)
-        self.line(f"  {label:<{width}} {shown}".rstrip())
+    def field(self, label: str, text: str, style: str | None = None, indent: int = 2, width: int = 12) -> None:
+        """`label` and `text` in two columns; a long text goes on below."""
+        margin = f"{' ' * indent}{label:<{width}} "
+        room = max(self._width - len(margin), 40)
+        for line in textwrap.wrap(printable(text), room, break_long_words=False, break_on_hyphens=False) or [""]:
+            self.line(f"{margin}{self.styled(line, style) if style else line}".rstrip())
+            margin = " " * len(margin)
 
-    def note(self, text: str, width: int = 12) -> None:
+    def note(self, text: str) -> None:
         """More about the field above."""
-        self.line(f"  {'':<{width}} {printable(text)}")
+        self.field("", text)
 
 
 def wants_colours(stream: TextIO) -> bool:
