@@ -17,13 +17,12 @@ release = version = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "diagrams"]
 nitpicky = True
+suppress_warnings = ["toc.empty_glob"]  # a `*` at the end takes up pages that are added; there may be none
 # Of the standard library, whose documentation is not here, and of type checkers.
 nitpick_ignore_regex = [("py:class", r"ssl\..*|int|str|object|bool|bytes|Any|_?Raw|.*SSLContext")]
 
 myst_enable_extensions = ["attrs_inline", "deflist"]
 myst_heading_anchors = 3
-# Files of the repository that are no pages: the text stays, the link goes nowhere outside the site.
-myst_links_external_new_tab = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

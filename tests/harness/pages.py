@@ -11,13 +11,15 @@ DOCS = PROJECT / "docs"
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, its text, the file that its caption names, and its lines (from `start` to `end`)."""
+    """A fenced block: its language, its text, the file that its caption names, and its lines (from `start` to `end`)
+    and their indentation."""
 
     language: str
     text: str
     caption: str
     start: int
     end: int
+    indent: int = 0
 
 
 def pages() -> list[pathlib.Path]:
@@ -56,5 +58,5 @@ def blocks(page: pathlib.Path) -> Iterator[Block]:
                 option = body.pop(0)
                 start += 1
                 caption = option.removeprefix(":caption:").strip() if option.startswith(":caption:") else caption
-        yield Block(language, "\n".join(body) + "\n", caption, start, end)
+        yield Block(language, "\n".join(body) + "\n", caption, start, end, indent)
         number = end + 1
