@@ -77,7 +77,7 @@ class Environment:
         """Install `packages` and what they need from the files in `wheelhouse`."""
         self.pip("install", "--no-index", "--find-links", wheelhouse, *packages)
 
-    def install_from_registry(self, *requirements: str, timeout: float = 110) -> None:
+    def install_from_registry(self, *requirements: str, timeout: float = 300) -> None:
         """Install `requirements` with this machine's own configuration of pip."""
         pip = (self._installer.python, "-m", "pip", "--quiet", "--python", self.python)
         _from_registry([*pip, "install", "--only-binary", ":all:", *requirements], timeout)
@@ -242,7 +242,7 @@ def configured_index(installer: Environment) -> str:
     return subprocess.run(command, env=_MACHINE, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _from_registry(command: Sequence[str | os.PathLike[str]], timeout: float = 110) -> None:
+def _from_registry(command: Sequence[str | os.PathLike[str]], timeout: float = 300) -> None:
     done = subprocess.run(
         command,
         env=_MACHINE,
