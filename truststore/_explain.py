@@ -260,7 +260,8 @@ def _name_facts(leaf: Certificate, server_name: str) -> list[str]:
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     found = [f"the certificate is for {shown or 'no host name at all'}, not for {server_name or 'this host'}"]
     if not leaf.has_san:
-        found.append("it has no subjectAltName; a common name alone does not count")
+        common = leaf.subject.get("CN")
+        found.append(f"it has no subjectAltName; its common name is {common}, which many programs do not look at")
     elif is_ip_address(server_name) and not leaf.ip_addresses:
         found.append("it names no IP address")
         if server_name in leaf.dns_names:

@@ -17,7 +17,7 @@ from harness.pki import new_genuine
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
-_NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
 
 
@@ -77,8 +77,8 @@ def issue(
         .issuer_name(issuer.certificate.subject if issuer is not None else name)
         .public_key(key.public_key())
         .serial_number(serial or x509.random_serial_number())
-        .not_valid_before(_NOW + first)
-        .not_valid_after(_NOW + last)
+        .not_valid_before(NOW + first)
+        .not_valid_after(NOW + last)
     )
     for extension, critical in _extensions(key, signer, names, ca, ca_issuers, crl, purpose, without):
         builder = builder.add_extension(extension, critical)
@@ -137,11 +137,9 @@ def intermediate(issuer: Issued, common_name: str = "Test Intermediate", **optio
 def revocation_list(issuer: Issued, *revoked: Issued) -> bytes:
     """A CRL of `issuer` in PEM that names `revoked`."""
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
-    builder = builder.last_update(_NOW - DAY).next_update(_NOW + DAY)
+    builder = builder.last_update(NOW - DAY).next_update(NOW + DAY)
     for one in revoked:
-        entry = (
-            x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(_NOW - DAY)
-        )
+        entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(NOW - DAY)
         builder = builder.add_revoked_certificate(entry.build())
     signed = builder.sign(issuer.key, hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM)

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 Answer = Callable[[socket.socket], None]
 
@@ -114,8 +114,9 @@ def certificate_flood(certificates: list[bytes]) -> bytes:
     return b"".join(tls_record(0x16, piece) for piece in pieces)
 
 
-def proxy(status: bytes, seen: list[bytes]) -> Answer:
-    """An HTTP proxy that answers CONNECT with `status` and, if that is 200, passes everything on."""
+def proxy(status: bytes, seen: list[bytes], ports: Mapping[str, int] | None = None) -> Answer:
+    """An HTTP proxy that answers CONNECT with `status` and, if that is 200, passes everything on: to the host that it
+    was asked for, or to the port that `ports` has for that."""
 
     def answer(connection: socket.socket) -> None:
         request = b""
@@ -126,7 +127,8 @@ def proxy(status: bytes, seen: list[bytes]) -> Answer:
         if not status.startswith(b"200"):
             return
         host, _, port = request.split()[1].decode().rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=30) as upstream:
+        address = (host, int(port)) if ports is None else ("127.0.0.1", ports[host])
+        with socket.create_connection(address, timeout=30) as upstream:
             back = threading.Thread(target=_copy, args=(upstream, connection), daemon=True)
             back.start()
             _copy(connection, upstream)

@@ -259,7 +259,7 @@ def _clock_facts(decider: Decider) -> list[str]:
 
 
 def _issuer_facts(reason: Reason, chain: Chain, top: Certificate, decider: Decider) -> list[str]:
-    among = f"among the {decider.roots} of {decider.roots.name}"
+    among = f"in {decider.roots.name}, which holds {decider.roots}"
     if top.self_issued:
         return [f"the chain ends at '{top.subject}', which is not {among}"]
     found = [

@@ -320,13 +320,13 @@ def _why(decider: Decider, answer: Answer, chain: Chain) -> str:
         return f"no verdict: {answer.message}"
     own = Chain(chain.sent, decider.roots)
     root = own.top if own.top is not None and own.top in decider.roots else None
-    known = f"the root {root.subject} is among its {decider.roots}" if root is not None else ""
+    known = f"the root {root.subject} is one of its roots ({len(decider.roots)})" if root is not None else ""
     if answer.trusted:
         return known or "it accepts the chain"
     reason = answer.reason.value if answer.reason is not None else "other"
     if root is None and own.top is not None:
         end = own.top.subject if own.top.self_issued else own.top.issuer
-        return f"{reason}: {end} is not among its {decider.roots}"
+        return f"{reason}: {end} is none of its roots ({len(decider.roots)})"
     return f"{reason}: {answer.message}" + (f" ({known})" if known else "")
 
 
