@@ -33,7 +33,13 @@ def run_block(image: Image, *path: os.PathLike[str], program: str = WHO) -> subp
 
 @pytest.mark.parametrize(
     "before",
-    [b"", b"first = 1\n", b"first = 1", b"# -*- coding: latin-1 -*-\nname = '\xe9'\n", b"from __future__ import annotations\n"],
+    [
+        b"",
+        b"first = 1\n",
+        b"first = 1",
+        b"# -*- coding: latin-1 -*-\nname = '\xe9'\n",
+        b"from __future__ import annotations\n",
+    ],
 )
 def test_what_was_there_stays_and_comes_back(before: bytes, image: Image) -> None:
     if before:
@@ -164,7 +170,9 @@ def test_the_environments_own_wins(hooked: Environment, new_environment: NewEnvi
     assert done.stdout == f"{own.site_packages / 'truststore' / '__init__.py'}\n"
 
 
-def test_the_profile_is_written_checked_and_removed(hooked: Environment, later: Environment, tmp_path: pathlib.Path) -> None:
+def test_the_profile_is_written_checked_and_removed(
+    hooked: Environment, later: Environment, tmp_path: pathlib.Path
+) -> None:
     profile = tmp_path / "truststore-auto.sh"
     hooked.run("-m", "truststore", "sitedir", "--install", profile)
     script = f". {profile}; exec {later.python} -c '{WHO}'"

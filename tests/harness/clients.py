@@ -1,7 +1,7 @@
 """The clients of the compatibility matrix, and how one of them is run and judged.
 
-A client is a program in `tests/matrix/clients/` that knows nothing of this project. What is asserted about it comes from
-both ends: it ended well and the server got its bytes, or it failed on the certificate and the server got none.
+A client is a program in `tests/matrix/clients/` that knows nothing of this project. What is asserted about it comes
+from both ends: it ended well and the server got its bytes, or it failed on the certificate and the server got none.
 """
 
 from __future__ import annotations
@@ -276,4 +276,6 @@ def _judge(status: int, output: bytes, client: Client, site: Site, before: tuple
     words = (*_COMPLAINTS, client.complaint) if client.complaint else _COMPLAINTS
     if status != 0 and connected and not sent and any(word in evidence for word in words):
         return Outcome(REFUSED, said)
-    return Outcome(f"neither: exit {status}, {'' if connected else 'not '}connected, {'' if sent else 'nothing '}sent", said)
+    return Outcome(
+        f"neither: exit {status}, {'' if connected else 'not '}connected, {'' if sent else 'nothing '}sent", said
+    )

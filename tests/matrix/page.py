@@ -17,20 +17,22 @@ MARKS = {"reached": "reached", "refused": "refused"}
 HEAD = """\
 # Compatibility
 
-Made by `tests/matrix/run_full` on {date} from what that run found; do not edit. Each client is a program of a few lines in
-`tests/matrix/clients/`, unmodified, run as a process of its own against servers on loopback. *reached*: it ended well and
-the server got its bytes. *refused*: it failed on the certificate and the server got no byte of the application's.
+Made by `tests/matrix/run_full` on {date} from what that run found; do not edit. Each client is a program of a few lines
+in `tests/matrix/clients/`, unmodified, run as a process of its own against servers on loopback.
+
+* *reached*: it ended well, and the server got its bytes.
+* *refused*: it failed on the certificate, and the server got none of the application's bytes.
 
 The five servers: one whose CA the administrator added to the system store with `update-ca-certificates`; one whose CA
-nobody knows; one with another host's certificate; one with an expired certificate; one whose root is only in the bundles
-that packages bring (certifi's, botocore's and pip's were given that root, with their `RECORD`s to match).
+nobody knows; one with another host's certificate; one with an expired certificate; one whose root is only in the
+bundles that packages bring (certifi's, botocore's and pip's were given it, with `RECORD`s to match).
 """
 
 CLIENTS = """\
 ## Clients
 
-What to see: in every row "with the hook", the first server is reached and none of the others is. The row below it is the
-same program in an environment without truststore-auto.
+What to see: in every row "with the hook", the first server is reached and none of the others is. The row below it is
+the same program in an environment without truststore-auto.
 """
 
 OWN_TLS = """\
@@ -68,7 +70,8 @@ NOT_REACHED = """\
 * The Pythons that uv downloads could not be had. In their place stands Debian's Python with an `_ssl` that has OpenSSL
   linked statically and shows no symbol of it, which is what sets them apart.
 * macOS and Windows: see the pages about those; nothing on this page was run there.
-* conda, Nuitka, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their Pythons are not.
+* conda, Nuitka, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their
+  Pythons are not.
 """
 
 
@@ -85,7 +88,13 @@ def _page(rows: Sequence[Row]) -> Iterator[str]:
         yield from _table(
             ("client", "version", "Python", "", *SITUATIONS),
             (
-                (row["client"], f"{row['distribution']} {row['version']}", row["python"], row["condition"], *_cells(row))
+                (
+                    row["client"],
+                    f"{row['distribution']} {row['version']}",
+                    row["python"],
+                    row["condition"],
+                    *_cells(row),
+                )
                 for row in sorted(clients, key=_by_client)
                 if row["own_tls"] == own_tls
             ),
@@ -104,7 +113,8 @@ def _page(rows: Sequence[Row]) -> Iterator[str]:
         chosen = [row for row in rows if row["table"] == table]
         shown = [situation for situation in SITUATIONS if any(situation in row["verdicts"] for row in chosen)]
         yield from _table(
-            ("what", *shown), ((row["what"], *(row["verdicts"].get(situation, "") for situation in shown)) for row in chosen)
+            ("what", *shown),
+            ((row["what"], *(row["verdicts"].get(situation, "") for situation in shown)) for row in chosen),
         )
     yield NOT_REACHED
 
