@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from harness.environment import clean_environment
+from harness.environments import Environment
 from harness.injection import injection
 
 import truststore
@@ -165,3 +166,20 @@ def test_public_names() -> None:
     }
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         truststore.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "truststore.SSLContext",
+        "truststore.inject_into_ssl()",
+        "truststore.extract_from_ssl(); truststore.inject_into_ssl()",
+    ],
+)
+def test_a_program_that_asks_truststore_before_it_imports_ssl(statement: str, hooked: Environment) -> None:
+    """The hook fires in the middle of our own imports; it must not find them half done and give up."""
+    program = (
+        f"import sys, truststore; assert 'ssl' not in sys.modules; {statement}\n"
+        "import ssl, truststore_autoinject as hook; print(hook.state, hook.failure, ssl.SSLContext)"
+    )
+    assert hooked.run("-c", program).stdout.split("\n")[0] == "injected None <class 'truststore._context.SSLContext'>"

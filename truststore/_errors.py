@@ -100,6 +100,12 @@ def reason_of(verify_code: int) -> Reason:
     return _REASON_BY_VERIFY_CODE.get(verify_code, Reason.OTHER)
 
 
+def reason_behind(error: ssl.SSLCertVerificationError) -> Reason:
+    """The reason for `error`, whoever raised it: a backend, which names it, or OpenSSL, which gives its code."""
+    word = vars(error).get("reason_word")
+    return next((reason for reason in Reason if reason.value == word), None) or reason_of(error.verify_code)
+
+
 def verification_error(
     reason: Reason, message: str = "", native_code: int | None = None
 ) -> ssl.SSLCertVerificationError:

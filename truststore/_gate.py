@@ -10,6 +10,7 @@ import ssl
 from _thread import RLock
 
 from truststore import _errors
+from truststore._environment import debug
 from truststore._witness import StandIn
 
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ class Gate(StandIn):
 
     _verifier: Verifier
     _options: Options
-    _explain: Callable[[ssl.SSLCertVerificationError, str | None], None]
+    _explain: Callable[[ssl.SSLCertVerificationError, str | None, Any], None]
     _accepted: bool
     _refusal: BaseException | None
     _lock: RLock
@@ -49,7 +50,7 @@ class Gate(StandIn):
         owner: object,
         verifier: Verifier,
         options: Options,
-        explain: Callable[[ssl.SSLCertVerificationError, str | None], None],
+        explain: Callable[[ssl.SSLCertVerificationError, str | None, Any], None],
     ) -> None:
         super().__init__(real, owner)
         for name, value in (
@@ -88,7 +89,10 @@ class Gate(StandIn):
             # First of all, since explaining may fail: without a refusal, the next attempt would ask again.
             object.__setattr__(self, "_refusal", _errors.again(error))
             if isinstance(error, ssl.SSLCertVerificationError):
-                self._explain(error, self._options.server_name)
+                try:
+                    self._explain(error, self._options.server_name, self._real)
+                except Exception as failure:  # a lost explanation must not hide the verdict
+                    debug(f"cannot explain {error}: {failure!r}")
                 object.__setattr__(self, "_refusal", _errors.again(error))
             raise
         except BaseException as error:

@@ -27,6 +27,9 @@ def __getattr__(name: str) -> object:
         from truststore import _version
 
         return _version.__version__
+    # First of all: if the hook waits for `ssl`, it imports the modules below itself, and must not find them half done.
+    import ssl  # noqa: F401
+
     if name != "SSLContext":
         from truststore import _inject
 

@@ -183,24 +183,28 @@ class Trust:
 
     # ---- why not ----------------------------------------------------------------------------------------------------
 
-    def explain(self, error: ssl.SSLCertVerificationError, server_name: str | None) -> None:
-        """Add to `error` whose certificates were trusted, which OpenSSL and the system do not say."""
-        lines = list(self._in_words()) if error.verify_code in _UNKNOWN_ISSUER_CODES else []
-        if lines:
-            from truststore import _errors
+    def explain(self, error: ssl.SSLCertVerificationError, server_name: str | None, connection: Any) -> None:
+        """Add one line to `error`: its cause, whose certificates were trusted, and the command that says more.
 
-            _errors.annotate(error, "truststore: " + "; ".join(lines))
+        `connection` is the object of `_ssl` that still knows what the peer sent. No network is used.
+        """
+        from truststore import _errors, _explain  # not before a peer is refused
+
+        trusted = list(self._in_words()) if error.verify_code in _UNKNOWN_ISSUER_CODES else []
+        reason = _errors.reason_behind(error)
+        note = _explain.note(reason, server_name, _explain.chain_of(connection), trusted)
+        _errors.annotate(error, f"truststore: {note}")
 
     def _in_words(self) -> Iterator[str]:
         if self.pinned:
             loaded = ", ".join(self.sources[:3]) + (", ..." if len(self.sources) > 3 else "")
             yield f"this context trusts only what its program loaded ({loaded}), not the system store"
         elif self.store is not None:
-            known = "the issuer is not trusted by" if self.store else "nothing is trusted:"
+            known = "not trusted by" if self.store else "nothing is trusted:"
             yield f"{known} {self.store.describe()}"
             yield from self.problems
         else:
-            yield "the issuer is not in the system store"
+            yield "not trusted by the system store"
 
 
 def _is_same_file(path: str, other: str | None) -> bool:

@@ -4,8 +4,8 @@ Every TLS library in Python holds the object that `context._wrap_socket` or `_wr
 calls `do_handshake`, `read`, `write` and `shutdown` on it. A stand-in takes those calls first and, once it is done,
 puts the real object in its place, so that nothing is left in the way of the data.
 
-`Witness` is for contexts that OpenSSL verifies inside the handshake: it adds to a refusal whose certificates were
-trusted, since OpenSSL does not know. The other one, for delegated contexts, is `_gate.Gate`.
+`Witness` is for contexts that OpenSSL verifies inside the handshake: it adds to a refusal what its cause is and whose
+certificates were trusted, since OpenSSL does not say. The other one, for delegated contexts, is `_gate.Gate`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,17 @@ class StandIn:
 
 
 class Witness(StandIn):
-    """Watches a handshake that OpenSSL verifies, and lets `explain` annotate its refusal."""
+    """Watches a handshake that OpenSSL verifies, and lets `explain` annotate its refusal.
+
+    `explain` gets the refusal, the server name and the connection, which still knows what the peer sent.
+    """
 
     __slots__ = ("_explain",)
 
-    _explain: Callable[[ssl.SSLCertVerificationError, str | None], None]
+    _explain: Callable[[ssl.SSLCertVerificationError, str | None, Any], None]
 
     def __init__(
-        self, real: Any, owner: object, explain: Callable[[ssl.SSLCertVerificationError, str | None], None]
+        self, real: Any, owner: object, explain: Callable[[ssl.SSLCertVerificationError, str | None, Any], None]
     ) -> None:
         super().__init__(real, owner)
         object.__setattr__(self, "_explain", explain)
@@ -73,7 +76,7 @@ class Witness(StandIn):
             result = operation(*args)
         except ssl.SSLCertVerificationError as error:
             try:
-                self._explain(error, self._real.server_hostname)
+                self._explain(error, self._real.server_hostname, self._real)
             except Exception as failure:  # a lost explanation must not hide the verdict
                 debug(f"cannot explain {error}: {failure!r}")
             raise

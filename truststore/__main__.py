@@ -1,0 +1,6 @@
+"""`python -m truststore`"""
+
+from truststore._cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
