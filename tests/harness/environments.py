@@ -83,7 +83,7 @@ class Environment:
         _from_registry([*pip, "install", "--only-binary", ":all:", *requirements], timeout)
 
     def twin(self, directory: pathlib.Path) -> Environment:
-        """A copy of this environment in `directory`, of links to the same files: installers replace files, not contents."""
+        """A copy of this environment, of links to the same files: installers replace files, not contents."""
         shutil.copytree(self.directory, directory, symlinks=True, copy_function=os.link)
         return Environment(directory, self._installer)
 
