@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 
 from truststore._version import __version__
 
@@ -82,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return UNKNOWN
     except BrokenPipeError:  # whoever read our answer has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNKNOWN
+    except Exception:  # a fault of ours is no verdict: 1 would say "not trusted"
+        traceback.print_exc()
         return UNKNOWN
 
 

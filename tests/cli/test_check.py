@@ -19,7 +19,7 @@ from harness.command_line import Command, Outcome, system_with
 from harness.issuing import DAY, Issued, intermediate, issue, revocation_list, root, server_context
 from harness.oracle import OracleVerifier
 
-from truststore import _environment, _errors, _oracle, _verify
+from truststore import _environment, _errors, _explain, _oracle, _verify
 from truststore._commands import check, probe
 from truststore._commands.report import Report
 from truststore._errors import Reason
@@ -336,6 +336,33 @@ def test_the_strict_flag_names_the_certificate_and_what_it_lacks(
         assert seen.cause("strict")["proof"] == "OpenSSL accepts the chain if VERIFY_X509_STRICT is not set"
         assert seen.opinion("system-store")["trusted"] is True
         assert seen.opinion("this-python")["trusted"] is False
+
+
+@pytest.mark.parametrize("second_look", [True, False], ids=["seen", "not seen"])
+def test_a_python_that_does_not_show_the_chain_of_a_refused_peer(
+    second_look: bool, native: None, server: Server, company_ca: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL 1.1.1 and PyPy: the certificates are looked at on a second connection, without losing the verdict."""
+    genuine = _explain.chain_of
+
+    def chain_of(connection: Any) -> list[bytes]:
+        verified = connection.context.verify_mode != ssl.CERT_NONE
+        return [] if verified or not second_look else genuine(connection)
+
+    monkeypatch.setattr(_explain, "chain_of", chain_of)
+    seen = server.check(issue(company_ca, "localhost", "localhost", last=-DAY))
+    refused(seen, "expired", 10)
+    assert len(seen.json["chain"]) == (3 if second_look else 0)
+
+
+def test_a_fault_of_ours_is_no_verdict(native: None, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(check, "check", broken)
+    outcome = command("check", "example.com")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "ZeroDivisionError: a fault" in outcome.err
 
 
 # ---- the environment ------------------------------------------------------------------------------------------------

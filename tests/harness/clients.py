@@ -10,9 +10,9 @@ import os
 import pathlib
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from harness.environments import Environment
-from harness.private_system import PrivateSystem
 from harness.situations import CERTIFI_ONLY, HELLO, SITUATIONS, TRUSTED, Site
 
 # Every client, or the quick choice.
@@ -189,6 +189,12 @@ class Stack:
         self.hooked = hooked
 
 
+class System(Protocol):
+    """Where clients run: a private copy of this machine's store, or an image."""
+
+    def command(self, program: str | os.PathLike[str], *arguments: str | os.PathLike[str]) -> list[str]: ...
+
+
 class Outcome:
     """What became of one run: `verdict` is `REACHED`, `REFUSED`, or what went wrong otherwise."""
 
@@ -198,21 +204,23 @@ class Outcome:
 
 
 def run_in_situations(
-    system: PrivateSystem,
+    system: System,
     command: Sequence[str],
     client: Client,
     sites: Mapping[str, Site],
     situations: Sequence[str] = SITUATIONS,
     variables: Mapping[str, str] | None = None,
+    programs: str | os.PathLike[str] = PROGRAMS,
 ) -> dict[str, Outcome]:
     """Run `client` by `command` (which gets its program and a URL) in `situations`, all at once: each has its site."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8", **(variables or {})}
+    # As much as cron gives; "unset" HOME is what containers with an arbitrary user have.
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", **(variables or {})}
     started = {}
     for situation in situations:
         site = sites[situation]
         before = (site.connections, site.application_bytes, len(site.failures))
         process = subprocess.Popen(
-            system.command(*command, str(PROGRAMS / f"{client.program}.py"), client.url(site)),
+            system.command(*command, os.path.join(programs, f"{client.program}.py"), client.url(site)),
             env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,

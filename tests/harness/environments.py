@@ -6,6 +6,7 @@ only `wheelhouse` needs the network.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import shutil
@@ -52,8 +53,14 @@ class Environment:
         (self.site_packages,) = directory.glob("Lib/site-packages" if os.name == "nt" else "lib/*/site-packages")
         self._installer = installer or self
 
+    @functools.cached_property
+    def version(self) -> tuple[int, int]:
+        """The Python version, such as (3, 13)."""
+        major, minor = self.run("-c", "import sys; print(*sys.version_info[:2])").stdout.split()
+        return int(major), int(minor)
+
     def run(
-        self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 60, **variables: str
+        self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 120, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run this environment's Python with `arguments`; `variables` are added to its environment variables."""
         # Not in this directory: -c and -m put it on the path, and with it the source tree, if that is where we are.
@@ -88,7 +95,7 @@ class Environment:
         """Run the session's pip on this environment."""
         # Not under the hook: it is the tool here, not what is tested.
         command = ("-m", "pip", "--quiet", "--python", self.python)
-        return self._installer.run(*command, *arguments, timeout=110, TRUSTSTORE_DISABLE="1", **variables)
+        return self._installer.run(*command, *arguments, timeout=300, TRUSTSTORE_DISABLE="1", **variables)
 
     def files(self) -> set[str]:
         """The paths of everything in site-packages, directories included."""
@@ -101,7 +108,7 @@ def run(
     *arguments: str | os.PathLike[str],
     check: bool = True,
     cwd: pathlib.Path | None = None,
-    timeout: float = 60,
+    timeout: float = 120,
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `program` in `bare_environment`; when it exits with another status than 0, fail with all that it wrote."""

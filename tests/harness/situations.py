@@ -211,7 +211,8 @@ def _http2(stream: Stream) -> None:
     """Greet as HTTP/2 does (RFC 9113, 3.4): that much tells a client that its channel is ready."""
     stream.readuntil(b"SM\r\n\r\n")
     stream.write(b"\0\0\0\4\0\0\0\0\0")  # empty SETTINGS
-    stream.read()
+    while stream.read():
+        pass
 
 
 def _websocket(key: bytes, stream: Stream) -> None:

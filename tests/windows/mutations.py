@@ -25,7 +25,8 @@ BINDINGS = "truststore/_ffi/crypt32.py"
 CONTEXT = "truststore/_context.py"
 CONTRACT = "truststore/_verify.py"
 ALL_TESTS = ("tests/windows",)
-LAYOUT_TESTS = ("tests/windows/test_layout.py",)
+# Without the common fixtures, which load more than these tests take.
+LAYOUT_TESTS = ("--noconftest", "tests/windows/test_layout.py")
 
 
 class Mutation(NamedTuple):

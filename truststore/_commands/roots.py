@@ -72,20 +72,26 @@ def of_system() -> Roots:
 
 
 def of_store(store: openssl.Store) -> Roots:
-    """The anchors of an OpenSSL store, all of them."""
-    found: list[bytes] = []
-    for path in store.all_files():
-        found += certificates_in(path)
-    return Roots(store.describe(), found)
+    """The anchors of an OpenSSL store, all of them; like a context, without the files that cannot be read."""
+    return Roots(store.describe(), _readable(store.all_files()))
 
 
 def extra() -> list[bytes]:
     """TRUSTSTORE_EXTRA_CA_CERTS as DER; what cannot be read is left out, as in a context."""
-    found: list[bytes] = []
+    files: list[str] = []
     for path in settings.extra_ca_certs:
         try:
-            for file in _pem.files_in_directory(path) if os.path.isdir(path) else [path]:
-                found += certificates_in(file)
+            files += _pem.files_in_directory(path) if os.path.isdir(path) else [path]
+        except OSError:
+            continue
+    return _readable(files)
+
+
+def _readable(files: Iterable[str]) -> list[bytes]:
+    found: list[bytes] = []
+    for path in files:
+        try:
+            found += certificates_in(path)
         except OSError:
             continue
     return found

@@ -1,0 +1,136 @@
+"""Processes that are measured, and the way to ask several of them in turn."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from benchmarks.clean import clean_environment
+from benchmarks.environments import STOCK, Environment
+from benchmarks.figures import Row
+from benchmarks.layouts import Layout
+
+_HERE = pathlib.Path(__file__).resolve().parent
+WORKER = str(_HERE / "worker.py")
+_SERVER = str(_HERE / "server.py")
+
+# Which order the variants come in changes from round to round, the same way in every run.
+_shuffled = random.Random(7)
+
+
+class Worker:
+    """A `worker.py` in the interpreter of one variant, which sees the trust store of one layout, or the machine's."""
+
+    def __init__(self, environment: Environment, layout: Layout | None) -> None:
+        command = [environment.python, WORKER]
+        self._process = subprocess.Popen(
+            command if layout is None else layout.command(*command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=clean_environment(),
+        )
+
+    def ask(self, task: str, **parameters: object) -> dict[str, Any]:
+        """What the worker answers; `{"error": ...}` if it fails."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the worker has no pipes")
+        self._process.stdin.write(json.dumps({"task": task, **parameters}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        found: dict[str, Any] = json.loads(answer) if answer else {"error": "the worker is gone"}
+        return found
+
+    def close(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
+
+@contextmanager
+def workers(environments: Mapping[str, Environment], layout: Layout | None) -> Iterator[dict[str, Worker]]:
+    """A worker for each variant in `environments`."""
+    with ExitStack() as stack:
+        made = {}
+        for variant, environment in environments.items():
+            made[variant] = Worker(environment, layout)
+            stack.callback(made[variant].close)
+        yield made
+
+
+def in_turn(variants: Mapping[str, Any], rounds: int) -> Iterator[list[str]]:
+    """The names of the variants in another order in each of `rounds`."""
+    names = list(variants)
+    for _ in range(rounds):
+        _shuffled.shuffle(names)
+        yield list(names)
+
+
+def compare(
+    group: str, what: str, asked: Mapping[str, Worker], rounds: int, task: str, clock: str = "cpu", **parameters: object
+) -> Row:
+    """Ask all workers for the same task in each of `rounds`. A sample is the median of what one answer holds."""
+    samples: dict[str, list[float]] = {variant: [] for variant in asked}
+    failures: dict[str, str] = {}
+    for names in in_turn(asked, rounds):
+        for variant in names:
+            if variant in failures:
+                continue
+            answer = asked[variant].ask(task, **parameters)
+            if "error" in answer:
+                failures[variant] = answer["error"]
+                samples[variant] = []
+            else:
+                times = sorted(answer[clock])
+                samples[variant].append(times[len(times) // 2])
+    return Row(group, what, "ns", samples, failures)
+
+
+def compare_programs(
+    environments: Mapping[str, Environment],
+    layout: Layout | None,
+    rounds: int,
+    group: str,
+    what: str,
+    arguments: list[str],
+) -> Row:
+    """Run the Python of every variant with `arguments` in each of `rounds`: the time on the wall."""
+    samples: dict[str, list[float]] = {variant: [] for variant in environments}
+    failures: dict[str, str] = {}
+    with workers({STOCK: environments[STOCK]}, layout) as asked:
+        for number, names in enumerate(in_turn(environments, rounds + 1)):
+            for variant in names:
+                if variant in failures:
+                    continue
+                answer = asked[STOCK].ask("program", command=[environments[variant].python, *arguments])
+                if "error" in answer:
+                    failures[variant], samples[variant] = answer["error"], []
+                elif number > 0:  # the first round only warms the page cache
+                    samples[variant].append(answer["wall"][0])
+    return Row(group, what, "ns", samples, failures)
+
+
+@contextmanager
+def server(python: str, pem: pathlib.Path, folder: pathlib.Path) -> Iterator[tuple[int, int]]:
+    """`server.py` under `python`; yields its port and that of its silent twin."""
+    process = subprocess.Popen(
+        [python, "-I", "-S", _SERVER, str(pem), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    try:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the server has no pipes")
+        answering, silent = process.stdout.readline().split()
+        yield int(answering), int(silent)
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait()
