@@ -188,12 +188,14 @@ def _environment(wheels: pathlib.Path) -> dict[str, str]:
 
 
 def _directories_of_python() -> list[str]:
-    """Where the interpreter that environments are made from keeps its library, its packages and its programs."""
-    paths = {
+    """Where the interpreter that environments are made from keeps its library, its packages and its programs; and where
+    Debian's installs packages."""
+    paths = {"/usr/local/lib", "/usr/local/bin"} | {
         os.path.realpath(sysconfig.get_path(name, vars={"base": sys.base_prefix, "installed_base": sys.base_prefix}))
         for name in ("stdlib", "purelib", "scripts")
     }
-    return sorted(path for path in paths if not any(path.startswith(other + "/") for other in paths))
+    outermost = [path for path in paths if not any(path.startswith(other + "/") for other in paths)]
+    return sorted(path for path in outermost if os.path.isdir(path))
 
 
 def _require() -> None:
