@@ -45,7 +45,7 @@ def shipped_sources() -> set[str]:
     return {
         path.relative_to(PROJECT).as_posix()
         for path in package.rglob("*")
-        if path.is_file() and path.suffix in (".py", ".typed")
+        if path.is_file() and path.suffix != ".pyc"
     }
 
 
