@@ -36,6 +36,7 @@ SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # some machines have a lin
 
 # Pages whose examples other tests run.
 ELSEWHERE = {
+    "docs/how-to/recipes.md": "tests/matrix/test_recipes.py",
     "docs/how-to/diagnose.md": "tests/cli",
     "docs/reference/command-line.md": "tests/cli",
     "docs/reference/compatibility.md": "tests of the matrix",
