@@ -423,7 +423,12 @@ NOT_NEEDED = {
     "_version.py",
     "_errors.py",
     "_gate.py",
+    "_image.py",
+    "_oracle.py",
+    "_x509.py",
 }
+# Of the command line alone, which no other program imports.
+COMMANDS = ("_commands", "_startup", "_pyinstaller")
 
 
 def test_a_package_without_one_of_its_files_never_breaks_python(
@@ -431,6 +436,7 @@ def test_a_package_without_one_of_its_files_never_breaks_python(
 ) -> None:
     package = breakable.site_packages / "truststore"
     files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".typed"))
+    files = [path for path in files if path.relative_to(package).parts[0] not in COMMANDS]
     assert len(files) > 10
     outcomes = {}
     for file in files:

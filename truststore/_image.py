@@ -137,14 +137,14 @@ class Image:
 
     def _wanted_line(self) -> bytes:
         startup = os.path.join(package_directory(), "truststore", "_startup")
-        return f"_truststore_sys.path.insert(0, {ascii(startup)})".encode("ascii")
+        return f"_truststore_sys.path.insert(0, {startup!a})".encode("ascii")
 
     def _refuse_what_would_not_last(self) -> None:
         place = package_directory()
         if sys.prefix != sys.base_prefix and _is_below(place, sys.prefix):
             raise ImageError(
-                f"truststore-auto is installed in the environment {sys.prefix}, not in its base interpreter; install it "
-                f"there and run: {self.executable} -m truststore image --install"
+                f"truststore-auto is installed in the environment {sys.prefix}, not in its base interpreter; "
+                f"install it there and run: {self.executable} -m truststore image --install"
             )
         user_site = sysconfig.get_path("purelib", f"{os.name}_user")
         if user_site and _is_below(place, user_site):

@@ -10,9 +10,10 @@ VENDORED = ("certifi/cacert.pem", "botocore/cacert.pem", "pip/_vendor/certifi/ca
 
 
 def with_root(directory: pathlib.Path, site_packages: pathlib.Path, root: str) -> dict[pathlib.Path, pathlib.Path]:
-    """By their places, files that `PrivateSystem.overlay` may show there: the bundles in `site_packages` with `root` (PEM), and matching `RECORD`s.
+    """Files for `PrivateSystem.overlay`, by their places: the bundles in `site_packages` with `root` (PEM) in them.
 
-    What a `RECORD` vouches for is what the distribution shipped; a bundle that somebody changed is another matter.
+    `RECORD`s that match are among these: what a `RECORD` vouches for is what the distribution shipped; a bundle that
+    somebody changed is another matter.
     """
     overlays: dict[pathlib.Path, pathlib.Path] = {}
     for number, name in enumerate(VENDORED):

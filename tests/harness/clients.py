@@ -1,7 +1,7 @@
 """The clients of the compatibility matrix, and how one of them is run and judged.
 
-A client is a program in `tests/matrix/clients/` that knows nothing of this project. What is asserted about it comes from
-both ends: it ended well and the server got its bytes, or it failed on the certificate and the server got none.
+A client is a program in `tests/matrix/clients/` that knows nothing of this project. What is asserted about it comes
+from both ends: it ended well and the server got its bytes, or it failed on the certificate and the server got none.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ PROGRAMS = pathlib.Path(__file__).resolve().parents[1] / "matrix" / "clients"
 REACHED, REFUSED = "reached", "refused"
 
 # Whose roots a client trusts without the hook; with it, all but `OWN` trust the system's alone.
-SYSTEM, BUNDLE, NOTHING = "system store", "bundle", "nothing"
+SYSTEM, BUNDLE, BOTH, NOTHING = "system store", "bundle", "both", "nothing"
 
 # What a verifier's complaint always has in it. Nothing is concluded from the rest of the wording.
-_COMPLAINTS = ("certificate", "hostname mismatch", "alert unknown ca", "handshake failed")
+_COMPLAINTS = ("certificate", "unknownissuer", "hostname mismatch", "alert unknown ca", "handshake failed")
 
 
 class Client:
@@ -48,11 +48,13 @@ class Client:
         helped_by: tuple[str, str] | None = None,
         stack: str = "newest",
         complaint: str = "",
+        ends_badly: bool = False,
         broken_without: str = "",
         slow: bool = False,
     ) -> None:
         self.stack = stack
         self.complaint = complaint  # how it says "certificate" if it keeps the reason to itself
+        self.ends_badly = ends_badly  # also where it reached the site, which does not have what it looks for
         self.broken_without = broken_without  # why it never works without the hook
         self.program = program
         self.distribution = distribution  # whose version counts; the standard library's where empty
@@ -67,8 +69,8 @@ class Client:
 
     def without_hook(self, situation: str) -> str:
         """What this client does in `situation` by itself."""
-        trusted = {SYSTEM: TRUSTED, BUNDLE: CERTIFI_ONLY}.get(self.trusts)
-        return REACHED if situation == trusted else REFUSED
+        trusted = {SYSTEM: [TRUSTED], BUNDLE: [CERTIFI_ONLY], BOTH: [TRUSTED, CERTIFI_ONLY], NOTHING: []}
+        return REACHED if situation in trusted[self.trusts] else REFUSED
 
     def with_hook(self, situation: str) -> str:
         """What it does with the hook: what the system store says, unless its TLS is its own."""
@@ -155,6 +157,22 @@ CLIENTS = (
     Client("huggingface_model_info", "huggingface_hub", BUNDLE, stack="older", slow=True),
     Client("openai_models", "openai", BUNDLE, stack="older", slow=True),
     Client("gevent_requests", "gevent", BUNDLE, stack="older", slow=True),
+    Client("pip_download", "pip", BUNDLE, stack="pip-22.2", ends_badly=True, slow=True),
+    Client("pip_download", "pip", BUNDLE, stack="pip-23.2", ends_badly=True, slow=True),
+    Client("pip_download", "pip", BOTH, stack="pip-24.2", ends_badly=True, slow=True),
+    Client("pip_download", "pip", BOTH, stack="pip", ends_badly=True),
+    Client("poetry_lock", "poetry", BUNDLE, stack="poetry", ends_badly=True, slow=True),
+    Client("pdm_lock", "pdm", SYSTEM, stack="pdm", ends_badly=True, slow=True),
+    Client(
+        "uv_pip_install",
+        "uv",
+        NOTHING,
+        stack="uv",
+        own_tls=True,
+        ends_badly=True,
+        helped_by=("UV_SYSTEM_CERTS", "true"),
+        slow=True,
+    ),
 )
 
 # What is installed together, and asked from the registry by these words.
@@ -170,6 +188,13 @@ STACKS = {
         *("openai==1.109.1", "requests==2.31.0", "urllib3==1.26.20"),
     ),
     "niquests": ("niquests",),
+    "pip-22.2": ("pip==22.2.2", "setuptools"),
+    "pip-23.2": ("pip==23.2.1",),
+    "pip-24.2": ("pip==24.2",),
+    "pip": ("pip",),
+    "poetry": ("poetry",),
+    "pdm": ("pdm",),
+    "uv": ("uv",),
 }
 # The quick run installs only what its clients need.
 QUICK_STACKS = {
@@ -178,6 +203,7 @@ QUICK_STACKS = {
         *("requests", "trio", "urllib3>=2", "uvloop"),
     ),
     "older": ("requests==2.31.0", "urllib3==1.26.20"),
+    "pip": ("pip",),
 }
 
 
@@ -243,11 +269,13 @@ def _judge(status: int, output: bytes, client: Client, site: Site, before: tuple
     site.settle()
     connected, sent = site.connections > before[0], site.application_bytes > before[1]
     said = output.decode(errors="replace")
-    if status == 0 and HELLO in output and sent:
+    if sent and (client.ends_badly or (status == 0 and HELLO in output)):
         return Outcome(REACHED, said)
     # Some libraries keep the reason to themselves; the alert that their OpenSSL sent to the server tells it, too.
     evidence = "\n".join([said, *site.failures[before[2] :]]).lower()
     words = (*_COMPLAINTS, client.complaint) if client.complaint else _COMPLAINTS
     if status != 0 and connected and not sent and any(word in evidence for word in words):
         return Outcome(REFUSED, said)
-    return Outcome(f"neither: exit {status}, {'' if connected else 'not '}connected, {'' if sent else 'nothing '}sent", said)
+    return Outcome(
+        f"neither: exit {status}, {'' if connected else 'not '}connected, {'' if sent else 'nothing '}sent", said
+    )

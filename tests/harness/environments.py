@@ -77,13 +77,13 @@ class Environment:
         """Install `packages` and what they need from the files in `wheelhouse`."""
         self.pip("install", "--no-index", "--find-links", wheelhouse, *packages)
 
-    def install_from_registry(self, *requirements: str, timeout: float = 110) -> None:
+    def install_from_registry(self, *requirements: str, timeout: float = 300) -> None:
         """Install `requirements` with this machine's own configuration of pip."""
         pip = (self._installer.python, "-m", "pip", "--quiet", "--python", self.python)
         _from_registry([*pip, "install", "--only-binary", ":all:", *requirements], timeout)
 
     def twin(self, directory: pathlib.Path) -> Environment:
-        """A copy of this environment in `directory`, of links to the same files: installers replace files, not contents."""
+        """A copy of this environment, of links to the same files: installers replace files, not contents."""
         shutil.copytree(self.directory, directory, symlinks=True, copy_function=os.link)
         return Environment(directory, self._installer)
 
@@ -242,7 +242,7 @@ def configured_index(installer: Environment) -> str:
     return subprocess.run(command, env=_MACHINE, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _from_registry(command: Sequence[str | os.PathLike[str]], timeout: float = 110) -> None:
+def _from_registry(command: Sequence[str | os.PathLike[str]], timeout: float = 300) -> None:
     done = subprocess.run(
         command,
         env=_MACHINE,

@@ -180,7 +180,7 @@ def _http(start: bytes, stream: Stream) -> None:
         method, path = head.split(b" ", 2)[:2]
         kind, body = _resource(path.decode("ascii"))
         stream.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nETag: \"1\"\r\nX-Repo-Commit: 1\r\n\r\n"
+            b'HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nETag: "1"\r\nX-Repo-Commit: 1\r\n\r\n'
             % (kind, len(body))
             + (b"" if method == b"HEAD" else body)
         )
@@ -304,7 +304,13 @@ def _postgresql(stream: Stream) -> None:
     stream.write(b"S")
 
 
-_PLAIN: dict[str, Callable[[Stream], None]] = {"smtp": _smtp, "imap": _imap, "pop3": _pop3, "ftp": _ftp, "postgresql": _postgresql}
+_PLAIN: dict[str, Callable[[Stream], None]] = {
+    "smtp": _smtp,
+    "imap": _imap,
+    "pop3": _pop3,
+    "ftp": _ftp,
+    "postgresql": _postgresql,
+}
 
 
 def _lines(stream: Stream) -> None:
@@ -338,7 +344,7 @@ TRUSTED, UNKNOWN_CA, WRONG_NAME, EXPIRED, CERTIFI_ONLY = SITUATIONS = (
 
 @contextlib.contextmanager
 def sites(directory: pathlib.Path, company: Authority, certifi_only: Authority) -> Iterator[dict[str, Site]]:
-    """A site for each of `SITUATIONS`. `company` is what the system store must know, `certifi_only` what it must not."""
+    """A site for each of `SITUATIONS`. The system store must know `company`, and must not know `certifi_only`."""
     past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
     stranger = Authority(directory, "stranger")
     new_contexts: dict[str, Callable[[], ssl.SSLContext]] = {

@@ -19,6 +19,7 @@ from harness.pki import Authority
 from harness.private_system import PrivateSystem
 from harness.situations import Site, sites
 
+
 @pytest.fixture(scope="session")
 def record() -> Iterator[Record]:
     """Keeps a row for the compatibility page: `record(table, key=value, ...)`."""

@@ -183,7 +183,8 @@ def test_what_was_there_still_runs(image: Image, environments: Callable[[str], s
 
 WHOSE_MODULES = """
 import ssl, sys
-ours = [module for name, module in sys.modules.items() if name.partition(".")[0] in ("truststore", "truststore_autoinject")]
+names = ("truststore", "truststore_autoinject")
+ours = [module for name, module in sys.modules.items() if name.partition(".")[0] in names]
 print(*{module.__file__.partition("/lib/")[0] for module in ours})
 """
 
@@ -209,7 +210,9 @@ def test_an_environment_with_the_other_truststore_is_reached(image: Image, every
     assert verdicts(image, everywhere, "/srv/other/bin/python") == RIGHT
 
 
-def test_the_command_line_answers_in_an_environment_without_it(image: Image, environments: Callable[[str], str]) -> None:
+def test_the_command_line_answers_in_an_environment_without_it(
+    image: Image, environments: Callable[[str], str]
+) -> None:
     done = image.run(environments("venv"), "-m", "truststore", "image")
     assert done.returncode == 0
     assert SITECUSTOMIZE in done.stdout

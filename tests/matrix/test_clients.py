@@ -31,7 +31,9 @@ def test_the_hook_decides_by_the_system_store(
     assert _verdicts(found) == expected, _said(found, expected)
 
 
-@pytest.mark.parametrize("client", CHOSEN if FULL else [client for client in CHOSEN if client.trusts == "bundle"], ids=repr)
+@pytest.mark.parametrize(
+    "client", CHOSEN if FULL else [client for client in CHOSEN if client.trusts == "bundle"], ids=repr
+)
 def test_what_it_does_without_the_hook(
     client: Client,
     stacks: Callable[[str], Stack],
@@ -84,9 +86,7 @@ def _record(
     record: Record, client: Client, environment: Environment, condition: str, found: Mapping[str, Outcome]
 ) -> None:
     python = environment.run("-c", "import platform; print(platform.python_version())").stdout.strip()
-    version = (
-        environment.run("-c", VERSION, client.distribution).stdout.strip() if client.distribution else python
-    )
+    version = environment.run("-c", VERSION, client.distribution).stdout.strip() if client.distribution else python
     record(
         "clients",
         client=client.program,

@@ -47,7 +47,11 @@ for version in 1.1.1:/build/old 3.0:; do
     -o "$to/_ssl.cpython-311-$(gcc -print-multiarch).so"
 done
 """
-_WHAT = "import ctypes, _ssl, ssl; print(ssl.OPENSSL_VERSION, ssl.SSLContext.__module__, hasattr(ctypes.CDLL(_ssl.__file__), 'SSL_new'), sep='|')"
+_WHAT = """
+import ctypes, _ssl, ssl
+visible = hasattr(ctypes.CDLL(_ssl.__file__), "SSL_new")
+print(ssl.OPENSSL_VERSION, ssl.SSLContext.__module__, visible, sep="|")
+"""
 
 
 @pytest.fixture(scope="module")

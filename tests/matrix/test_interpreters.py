@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 from collections.abc import Callable
 
 import pytest
-from harness.clients import FULL, PROGRAMS, REACHED, Client, Record, run_in_situations
-from harness.environments import Environment, NewEnvironment, build, download, interpreters, PROJECT, SWITCH
-from harness.environment import missing
+from harness.clients import FULL, PROGRAMS, Client, Record, run_in_situations
+from harness.environments import PROJECT, SWITCH, Environment, NewEnvironment, build, download, interpreters
 from harness.images import Image, debian
 from harness.pki import Authority
 from harness.private_system import PrivateSystem
-from harness.situations import SITUATIONS, TRUSTED, UNKNOWN_CA, Site
+from harness.situations import SITUATIONS, Site
 
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1500)]
 

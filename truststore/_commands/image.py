@@ -54,7 +54,9 @@ def _remove(image: Image) -> int:
 
 
 def _print(image: Image) -> int:
-    terminal.write(sys.stdout, f"# for {image.file}\n" + image.block(chain=not os.path.exists(image.file)).decode("ascii"))
+    terminal.write(
+        sys.stdout, f"# for {image.file}\n" + image.block(chain=not os.path.exists(image.file)).decode("ascii")
+    )
     return YES
 
 

@@ -65,7 +65,7 @@ def run_shadowed(directory):
     spec = _find("sitecustomize", sys.path[places[-1] + 1 :]) if places else None
     if spec is None or spec.loader is None:
         return
-    from _frozen_importlib import module_from_spec  # type: ignore[import-not-found]
+    from _frozen_importlib import module_from_spec
 
     module = module_from_spec(spec)
     sys.modules["sitecustomize"] = module
@@ -74,6 +74,6 @@ def run_shadowed(directory):
 
 def _find(name, places):
     # type: (str, list[str]) -> Any
-    from _frozen_importlib_external import PathFinder  # type: ignore[import-not-found]  # what importlib.machinery has
+    from _frozen_importlib_external import PathFinder  # what importlib.machinery has
 
     return PathFinder.find_spec(name, places)

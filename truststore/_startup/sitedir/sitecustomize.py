@@ -1,4 +1,4 @@
-"""For PYTHONPATH: starts the hook in interpreters that truststore-auto is not installed in. See `truststore_startup`."""
+"""For PYTHONPATH: starts the hook where truststore-auto is not installed. See `truststore_startup`."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ sys.path.insert(0, _startup)
 try:
     import truststore_startup
 except Exception:  # not readable, or uninstalled while we start
-    truststore_startup = None  # type: ignore[assignment]
+    truststore_startup = None
 finally:
     sys.path.remove(_startup)
 
