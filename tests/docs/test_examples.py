@@ -36,10 +36,10 @@ SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # some machines have a lin
 
 # Pages whose examples other tests run.
 ELSEWHERE = {
+    "docs/how-to/recipes.md": "tests/matrix/test_recipes.py",
     "docs/how-to/diagnose.md": "tests/cli",
     "docs/reference/command-line.md": "tests/cli",
     "docs/reference/compatibility.md": "tests of the matrix",
-    "docs/how-to/recipes.md": "tests of the matrix",
     "docs/explanation/performance.md": "benchmarks",
     "docs/platforms/macos.md": "tests/macos",
     "docs/platforms/windows.md": "tests/windows",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from harness.environments import Environment
-from harness.situations import CERTIFI_ONLY, HELLO, SITUATIONS, TRUSTED, Site
+from harness.situations import CERTIFI_ONLY, HELLO, SITUATIONS, TRUSTED, UNKNOWN_CA, Site
 
 # Every client, or the quick choice.
 FULL = os.environ.get("TRUSTSTORE_MATRIX") == "full"
@@ -25,7 +25,7 @@ PROGRAMS = pathlib.Path(__file__).resolve().parents[1] / "matrix" / "clients"
 REACHED, REFUSED = "reached", "refused"
 
 # Whose roots a client trusts without the hook; with it, all but `OWN` trust the system's alone.
-SYSTEM, BUNDLE, BOTH, NOTHING = "system store", "bundle", "both", "nothing"
+SYSTEM, BUNDLE, BOTH, NOTHING, PIN = "system store", "bundle", "both", "nothing", "pin"
 
 # What a verifier's complaint always has in it. Nothing is concluded from the rest of the wording.
 _COMPLAINTS = ("certificate", "unknownissuer", "hostname mismatch", "alert unknown ca", "handshake failed")
@@ -70,11 +70,12 @@ class Client:
     def without_hook(self, situation: str) -> str:
         """What this client does in `situation` by itself."""
         trusted = {SYSTEM: [TRUSTED], BUNDLE: [CERTIFI_ONLY], BOTH: [TRUSTED, CERTIFI_ONLY], NOTHING: []}
+        trusted[PIN] = [UNKNOWN_CA]
         return REACHED if situation in trusted[self.trusts] else REFUSED
 
     def with_hook(self, situation: str) -> str:
-        """What it does with the hook: what the system store says, unless its TLS is its own."""
-        if self.own_tls:
+        """What it does with the hook: what the system store says, unless it pins a CA or its TLS is its own."""
+        if self.own_tls or self.trusts == PIN:
             return self.without_hook(situation)
         return REACHED if situation == TRUSTED else REFUSED
 
@@ -157,6 +158,13 @@ CLIENTS = (
     Client("huggingface_model_info", "huggingface_hub", BUNDLE, stack="older", slow=True),
     Client("openai_models", "openai", BUNDLE, stack="older", slow=True),
     Client("gevent_requests", "gevent", BUNDLE, stack="older", slow=True),
+    Client("requests_pinned", "requests", PIN),
+    Client("httpx_pinned", "httpx", PIN, slow=True),
+    Client("boto3_pinned", "boto3", PIN, slow=True),
+    Client("kubernetes_pinned", "kubernetes", PIN, slow=True),
+    Client("redis_pinned", "redis", PIN, slow=True),
+    Client("pymongo_pinned", "pymongo", PIN, slow=True),
+    Client("paho_mqtt_pinned", "paho-mqtt", PIN, slow=True),
     Client("pip_download", "pip", BUNDLE, stack="pip-22.2", ends_badly=True, slow=True),
     Client("pip_download", "pip", BUNDLE, stack="pip-23.2", ends_badly=True, slow=True),
     Client("pip_download", "pip", BOTH, stack="pip-24.2", ends_badly=True, slow=True),
@@ -241,6 +249,9 @@ def run_in_situations(
     """Run `client` by `command` (which gets its program and a URL) in `situations`, all at once: each has its site."""
     # As much as cron gives; "unset" HOME is what containers with an arbitrary user have.
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", **(variables or {})}
+    if client.trusts == PIN:
+        # The CA of the server that nobody else trusts: only that one may be reached.
+        environment["PINNED_CA"] = sites[UNKNOWN_CA].authority
     started = {}
     for situation in situations:
         site = sites[situation]

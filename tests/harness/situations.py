@@ -79,7 +79,8 @@ class Stream:
 class Site:
     """One server in one situation: `port` speaks TLS from the first byte, `ports[protocol]` begins in plain text."""
 
-    def __init__(self, new_context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, new_context: Callable[[], ssl.SSLContext], authority: pathlib.Path) -> None:
+        self.authority = str(authority)  # the file with the CA of the certificate that is shown
         self._context = new_context()
         self._http2 = new_context()
         self._http2.set_alpn_protocols(["h2"])
@@ -354,7 +355,11 @@ def sites(directory: pathlib.Path, company: Authority, certifi_only: Authority) 
         EXPIRED: lambda: company.server_context(not_after=past),
         CERTIFI_ONLY: certifi_only.server_context,
     }
-    made = {situation: Site(new_context) for situation, new_context in new_contexts.items()}
+    authorities = {UNKNOWN_CA: stranger, CERTIFI_ONLY: certifi_only}
+    made = {
+        situation: Site(new_context, authorities.get(situation, company).file)
+        for situation, new_context in new_contexts.items()
+    }
     try:
         yield made
     finally:
