@@ -135,9 +135,11 @@ CLIENTS = (
     Client("redis_py", "redis"),
     Client("redis_asyncio", "redis", slow=True),
     Client("paho_mqtt", "paho-mqtt", slow=True),
-    Client("kubernetes_version", "kubernetes", BUNDLE, slow=True),
+    Client("kubernetes_version", "kubernetes", slow=True),
     Client("niquests_get", "niquests", stack="niquests", slow=True),
-    Client("twisted_agent", "twisted", own_tls=True, slow=True),
+    Client("twisted_agent", "twisted", stack="pyopenssl", own_tls=True, slow=True),
+    # pymongo prefers pyOpenSSL where that is installed with service-identity.
+    Client("pymongo_ping", "pymongo", stack="pyopenssl", own_tls=True, complaint="dnsmismatch", slow=True),
     Client("psycopg_connect", "psycopg", own_tls=True, port="postgresql", slow=True),
     Client(
         "grpc_channel",
@@ -188,7 +190,7 @@ STACKS = {
     "newest": (
         *("aiohttp", "anthropic", "anyio", "boto3", "certifi", "curl_cffi", "eventlet", "gevent", "google-auth"),
         *("grpcio", "httpx", "httpx2", "huggingface_hub", "kubernetes", "openai", "paho-mqtt", "psycopg[binary]"),
-        *("pycurl", "pymongo", "pyopenssl", "redis", "requests", "service-identity", "tornado", "trio", "twisted"),
+        *("pycurl", "pymongo", "redis", "requests", "tornado", "trio"),
         *("urllib3>=2", "uvloop", "websocket-client", "websockets"),
     ),
     "older": (
@@ -196,6 +198,7 @@ STACKS = {
         *("openai==1.109.1", "requests==2.31.0", "urllib3==1.26.20"),
     ),
     "niquests": ("niquests",),
+    "pyopenssl": ("pymongo", "pyopenssl", "service-identity", "twisted"),
     "pip-22.2": ("pip==22.2.2", "setuptools"),
     "pip-23.2": ("pip==23.2.1",),
     "pip-24.2": ("pip==24.2",),
