@@ -413,22 +413,10 @@ def breakable(new_environment: NewEnvironment) -> Environment:
     return new_environment()
 
 
-# What native verification does not need: without one of these, the hook works on.
-NOT_NEEDED = {
-    "__init__.py",
-    "py.typed",
-    "__main__.py",
-    "_cli.py",
-    "_explain.py",
-    "_version.py",
-    "_errors.py",
-    "_gate.py",
-    "_image.py",
-    "_oracle.py",
-    "_x509.py",
-}
 # Of the command line alone, which no other program imports.
 COMMANDS = ("_commands", "_startup", "_pyinstaller")
+# What every injection needs; most of the others matter to some connection only.
+NEEDED = {"_inject.py", "_context.py", "_verify.py", "_trust.py", "_bundles.py", "_backends/openssl.py"}
 
 
 def test_a_package_without_one_of_its_files_never_breaks_python(
@@ -457,8 +445,8 @@ def test_a_package_without_one_of_its_files_never_breaks_python(
             assert (state, default, pinned) == ("failed", "refused", "hello"), name
             assert module in ("ssl", "truststore._context"), name  # the latter where a context found that out
             assert failure in ("ImportError", "ModuleNotFoundError"), name
-    assert {name for name in injected if "/" not in name} <= NOT_NEEDED
-    assert {"_inject.py", "_context.py", "_verify.py", "_trust.py", "_backends/openssl.py"}.isdisjoint(injected)
+    assert NEEDED.isdisjoint(injected)
+    assert injected >= {"__init__.py", "py.typed"}
 
 
 def remove_everything(package: pathlib.Path) -> None:
