@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from benchmarks.environments import OURS, PUBLIC, STOCK, Environment
 from benchmarks.figures import Budget, Row, ratio_budget
-from benchmarks.layouts import DIRECTORY_ONLY, Layout
+from benchmarks.layouts import DIRECTORY_ONLY, HASHED, Layout
 from benchmarks.pki import KINDS
 from benchmarks.processes import WORKER, compare, workers
 from benchmarks.sizes import Sizes
@@ -48,7 +48,7 @@ def measure(
                     rows += [fresh, reused]
                     if (version, kind) == _MAIN:
                         budgets += _handshake_budgets(name, fresh, reused)
-        if sizes.counted_handshakes:
+        if sizes.counted_handshakes and name == HASHED:
             rows += _instructions(environments, layout, pki, title, sizes)
         rows += _series(environments, layout, pki, title, sizes)
         budgets += _series_budget(name, rows[-1])
@@ -73,7 +73,7 @@ def _instructions(
     rows = []
     for word in ("fresh", "reused"):
         samples: dict[str, list[float]] = {}
-        for variant, environment in environments.items():
+        for variant in (STOCK, OURS, PUBLIC):  # what pip-system-certs injects is public truststore, too
             counts = []
             for count in (few, more):
                 request = {
@@ -82,7 +82,7 @@ def _instructions(
                     "version": _MAIN[0],
                     "count": count,
                 }
-                counts.append(instructions(environment.python, WORKER, json.dumps(request), layout=layout))
+                counts.append(instructions(environments[variant].python, WORKER, json.dumps(request), layout=layout))
             if None not in counts:
                 samples[variant] = [(counts[1] - counts[0]) / (more - few)]  # type: ignore[operator]
         what = f"{_MAIN[0]}, {_MAIN[1]}, {word} context, instructions"

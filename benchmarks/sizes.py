@@ -14,9 +14,9 @@ class Sizes:
     programs: tuple[str, ...] = ("pass", "import ssl", "import requests", "import httpx")
     counted_programs: tuple[str, ...] = programs  # those whose instructions are counted
     rounds = 15
-    startup_rounds = 40
+    startup_rounds = 25
     context_counts: tuple[int, ...] = (1, 10, 200)
-    counted_handshakes: tuple[int, ...] = (2, 12)  # instructions of each handshake: the difference between these two
+    counted_handshakes: tuple[int, ...] = (1, 4)  # instructions of each handshake: the difference between these two
     counted_scripts = True  # whether the instructions of scripts that make one request are counted
     series: tuple[int, ...] = (1, 100, 1000)  # which connections on one context are shown
     download = 200_000_000  # bytes
@@ -25,7 +25,14 @@ class Sizes:
     tasks = 500
     connections = 36_000  # ten a second for an hour
     contexts = 3_600  # one a second for an hour
-    series_seconds = 90.0  # for each variant; one that has not done it by then, stops
+    series_seconds = 60.0  # for each variant; one that has not done it by then, stops
+
+
+class OfflineSizes(Sizes):
+    """What can be measured without HTTP clients."""
+
+    programs = ("pass", "import ssl")
+    counted_programs = programs
 
 
 class SmokeSizes(Sizes):

@@ -17,7 +17,6 @@ release = version = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "diagrams"]
 nitpicky = True
-suppress_warnings = ["toc.empty_glob"]  # a `*` at the end takes up pages that are added; there may be none
 # Of the standard library, whose documentation is not here, and of type checkers.
 nitpick_ignore_regex = [("py:class", r"ssl\..*|int|str|object|bool|bytes|Any|_?Raw|.*SSLContext")]
 

@@ -2,8 +2,8 @@
 
 The examples of a page run one after the other in `harness.example_world`, in one shell:
 
-* `console`: after `$ ` a command, below it what it prints; lines that begin with `> ` continue a command. A line `...` in
-  the output stands for any lines. A command without output must succeed.
+* `console`: after `$ ` a command, below it what it prints; lines that begin with `> ` continue a command. A line `...`
+  in the output stands for any lines. A command without output must succeed.
 * `python`: a program that must succeed. With a caption it is a file of that name instead, for commands that follow.
 * `dockerfile`: `RUN`, `COPY` and `ENV` are done here; the other instructions say nothing that could go wrong here.
 * a comment `% $ COMMAND` prepares the next example without being shown.
@@ -40,7 +40,6 @@ ELSEWHERE = {
     "docs/how-to/diagnose.md": "tests/cli",
     "docs/reference/command-line.md": "tests/cli",
     "docs/reference/compatibility.md": "tests of the matrix",
-    "docs/how-to/recipes.md": "tests of the matrix",
     "docs/explanation/performance.md": "benchmarks",
     "docs/platforms/macos.md": "tests/macos",
     "docs/platforms/windows.md": "tests/windows",
@@ -59,9 +58,7 @@ class Step(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, installer: Environment, wheel: pathlib.Path
-) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, installer: Environment, wheel: pathlib.Path) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("world")
     wheels = directory / "wheels"
     download(installer, wheels, *PACKAGES)
@@ -133,11 +130,11 @@ VARYING = (
     (r"\b_ssl\.c:\d+", "_ssl.c:1000"),
     (r"\b3\.\d+\.\d+(rc\d)?\b", "3.13.0"),
     (r"python3\.\d+", "python3.13"),
+    (r"/usr/lib/python3", "/usr/local/lib/python3"),
     (r"OpenSSL \d\S* \d+ \w+ \d{4}", "OpenSSL 3.0.19 27 Jan 2026"),
     (r"\b20\d\d-\d\d-\d\d([ T]\d\d:\d\d:\d\d( UTC|\+00:00)?)?", "2026-11-23"),
     (r"\b\d{2,} (roots|certificates)\b", r"145 \1"),
     (r"^(  roots +)\d+", r"\g<1>145"),
-    (r"([0-9A-F]{2}:){19,31}[0-9A-F]{2}|\b[0-9a-f]{40,64}\b", "FINGERPRINT"),
     (r"id=0x[0-9a-f]+|\b0x[0-9a-f]{6,}", "0x1"),
 )
 

@@ -1,4 +1,4 @@
-"""Links lead somewhere: inside the project to files and headings that exist, outside only to hosts that are known here."""
+"""Links lead somewhere: inside the project to files and headings that exist, outside only to hosts known here."""
 
 from __future__ import annotations
 
@@ -76,6 +76,16 @@ def test_a_dead_link_is_noticed(tmp_path: pathlib.Path) -> None:
     assert problem(index, "../README.md") is not None
     assert problem(index, "https://example.com/") is not None
     assert problem(index, "index.md") is None
+
+
+@pytest.mark.parametrize("page", [*pages(), PROJECT / "CHANGELOG.md"], ids=name_of)
+def test_no_page_names_other_hosts_or_places_of_a_machine(page: pathlib.Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    hosts = {urllib.parse.urlsplit(url).hostname or "" for url in re.findall(r"https?://[^\s/)'\"`]+", text)}
+    assert {host for host in hosts - KNOWN_HOSTS if not re.fullmatch(r"(.*\.)?example\.(com|net|org)", host)} <= {
+        "localhost", "user", "proxy", "", "127.0.0.1"
+    }  # fmt: skip
+    assert not re.search(r"/root/|/tmp/(?!example)|\.pyenv", text)
 
 
 def test_every_page_can_be_reached_from_the_first() -> None:

@@ -1,7 +1,7 @@
 """What the documentation says of the source is what the source says.
 
-Parts between `<!-- generated: NAME -->` and `<!-- end -->` are written by this module if TRUSTSTORE_DOCS_REGENERATE is set,
-and compared otherwise.
+Parts between `<!-- generated: NAME -->` and `<!-- end -->` are written by this module if TRUSTSTORE_DOCS_REGENERATE is
+set, and compared otherwise.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The small world in which the documentation's examples run, exactly as they are printed.
 
 It is a mount and network namespace of its own: a loopback interface, a web server for the host names below, a copy of
-this machine's trust store to which the administrator has added the company's CA, and the home directory `/home/you` with
-a virtual environment `env` and the files that examples name. There is no way out of it to a network. Packages come from
-wheels that were fetched before.
+this machine's trust store to which the administrator has added the company's CA, and the home directory `/home/you`
+with a virtual environment `env` and the files that examples name. There is no way out of it to a network. Packages come
+from wheels that were fetched before.
 
 Each page gets a namespace inside that one, where everything that it may change lies under an overlay: pages do not see
 each other's changes, and this machine sees none.
@@ -133,9 +133,11 @@ def example_world(directory: pathlib.Path, wheels: pathlib.Path) -> Iterator[Wor
     for root, hosts in ((company, COMPANY_HOSTS), (laboratory, LABORATORY_HOSTS), (stranger, STRANGER_HOSTS)):
         for host in hosts:
             (certificates / f"{host}.pem").write_text(key_and_chain(issuing.issue(root, host, host)))
-    copies = {"/home": directory / "home", **{place: directory / place.replace("/", "_") for place in STORE_DIRECTORIES}}
+    copies = {place: directory / place.replace("/", "_") for place in STORE_DIRECTORIES}
     for place, copy in copies.items():
-        shutil.copytree(place, copy, symlinks=True) if place != "/home" else (copy / "you").mkdir(parents=True)
+        shutil.copytree(place, copy, symlinks=True)
+    copies["/home"] = directory / "home"
+    (copies["/home"] / "you").mkdir(parents=True)
     for name in ("lab-ca.pem", "our-ca.pem"):
         (copies["/home"] / "you" / name).write_text(laboratory.pem)
     hosts = directory / "etc-hosts"
@@ -188,12 +190,14 @@ def _environment(wheels: pathlib.Path) -> dict[str, str]:
 
 
 def _directories_of_python() -> list[str]:
-    """Where the interpreter that environments are made from keeps its library, its packages and its programs."""
-    paths = {
+    """Where the interpreter that environments are made from keeps its library, its packages and its programs; and where
+    Debian's installs packages, and keeps its `sitecustomize.py`."""
+    paths = {"/usr/local/lib", "/usr/local/bin", "/etc/python{}.{}".format(*sys.version_info)} | {
         os.path.realpath(sysconfig.get_path(name, vars={"base": sys.base_prefix, "installed_base": sys.base_prefix}))
         for name in ("stdlib", "purelib", "scripts")
     }
-    return sorted(path for path in paths if not any(path.startswith(other + "/") for other in paths))
+    outermost = [path for path in paths if not any(path.startswith(other + "/") for other in paths)]
+    return sorted(path for path in outermost if os.path.isdir(path))
 
 
 def _require() -> None:

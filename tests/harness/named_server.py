@@ -1,7 +1,7 @@
 """A web server for several host names on loopback, port 443: `python named_server.py DIRECTORY`.
 
-Run in a network namespace of its own. `DIRECTORY/NAME.pem` holds key and chain of the host NAME. It says `ready` when it
-listens, and ends when its standard input closes.
+Run in a network namespace of its own. `DIRECTORY/NAME.pem` holds key and chain of the host NAME. It says `ready` when
+it listens, and ends when its standard input closes.
 """
 
 from __future__ import annotations
