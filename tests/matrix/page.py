@@ -66,6 +66,7 @@ The client is requests, frozen into one file where truststore-auto was installed
 NOT_REACHED = """\
 ## What was not run
 
+* pdm: its newest release did not start with the newest hishel that it asks for (no `SyncSqliteStorage`), hook or not.
 * PyPI has no free-threaded CPython, and neither has Debian: it was not run.
 * The Pythons that uv downloads could not be had. In their place stands Debian's Python with an `_ssl` that has OpenSSL
   linked statically and shows no symbol of it, which is what sets them apart.
