@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pathlib
 import re
 from collections.abc import Callable, Iterable
 
