@@ -223,10 +223,10 @@ def test_pip_works_with_the_hook(
     options = ("--no-cache-dir", "--no-deps", "--retries", "0")
     for command in (("download", "--dest", str(tmp_path)), ("install", "--force-reinstall")):
         arguments = ("-m", "pip", *command, *options, "--index-url", index, "truststore-auto")
-        refused = environment.run(*arguments, check=False, timeout=100)
+        refused = environment.run(*arguments, check=False, timeout=300)
         assert refused.returncode != 0
         assert "CERTIFICATE_VERIFY_FAILED" in refused.stdout + refused.stderr
-        environment.run(*arguments, SSL_CERT_FILE=str(system_ca.file), timeout=100)
+        environment.run(*arguments, SSL_CERT_FILE=str(system_ca.file), timeout=300)
     assert len(list(tmp_path.glob("*.whl"))) == 1
 
 

@@ -43,9 +43,7 @@ STARTUP_LINE = "import truststore_autoinject; truststore_autoinject.activate()\n
 def shipped_sources() -> set[str]:
     package = PROJECT / "truststore"
     return {
-        path.relative_to(PROJECT).as_posix()
-        for path in package.rglob("*")
-        if path.is_file() and path.suffix in (".py", ".typed")
+        path.relative_to(PROJECT).as_posix() for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"
     }
 
 

@@ -312,3 +312,27 @@ def test_conda_sets_the_file_and_the_administrator_the_directory(
     assert not store.by_openssl, "OpenSSL would read both variables"
     assert store.directory == directory
     assert openssl.environment_store({"SSL_CERT_FILE": variables["SSL_CERT_FILE"]}) is None
+
+
+@pytest.mark.parametrize("owner", ["/usr/local/share/ca-certificates", "/usr/share/ca-certificates/mozilla"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_directory_with_a_file_that_the_administrator_replaced_is_not_relied_upon(
+    owner: str, replaced: bool, root: Root, system_ca: Authority, private_ca: Authority
+) -> None:
+    """update-ca-certificates puts it into the bundle, but does not rehash: found with the real one, in tests/system."""
+    bundle = root.bundle("/etc/ssl/certs/ca-certificates.crt", 1)
+    file = root._below(f"{owner}/company.crt")
+    file.parent.mkdir(parents=True)
+    file.write_text(private_ca.pem)
+    root.link("/etc/ssl/certs/company.pem", f"{owner}/company.crt")
+    root.link(f"/etc/ssl/certs/{hash_name(private_ca.der)}.0", "/etc/ssl/certs/company.pem")
+    file.write_text(system_ca.pem)
+    made = root._below(f"/etc/ssl/certs/{hash_name(private_ca.der)}.0").lstat().st_mtime_ns
+    changed = made + 1 if replaced else made - 10**9
+    os.utime(file, ns=(changed, changed))
+    store = root.find()
+    if replaced and "local" in owner:
+        assert (store.directory, store.files) == (None, (bundle,))
+        assert loads_authority(store, system_ca)
+    else:
+        assert store.directory == str(root._below("/etc/ssl/certs"))

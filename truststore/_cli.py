@@ -46,6 +46,8 @@ _COMMANDS = (
     ("explain", "explain", "the same for a chain in a file"),
     ("export", "export", "write the roots that the system trusts for servers"),
     ("env", "environment", "variables that point other TLS libraries at the system store"),
+    ("image", "image", "equip the base interpreter, and with it every environment made from it"),
+    ("sitedir", "sitedir", "a directory for PYTHONPATH, for interpreters that come later"),
 )
 
 _EXAMPLES = """\

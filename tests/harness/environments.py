@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -59,7 +60,7 @@ class Environment:
         return int(major), int(minor)
 
     def run(
-        self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 60, **variables: str
+        self, *arguments: str | os.PathLike[str], check: bool = True, timeout: float = 120, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run this environment's Python with `arguments`; `variables` are added to its environment variables."""
         # Not in this directory: -c and -m put it on the path, and with it the source tree, if that is where we are.
@@ -76,10 +77,15 @@ class Environment:
         """Install `packages` and what they need from the files in `wheelhouse`."""
         self.pip("install", "--no-index", "--find-links", wheelhouse, *packages)
 
-    def install_from_registry(self, *requirements: str) -> None:
+    def install_from_registry(self, *requirements: str, timeout: float = 300) -> None:
         """Install `requirements` with this machine's own configuration of pip."""
         pip = (self._installer.python, "-m", "pip", "--quiet", "--python", self.python)
-        _from_registry([*pip, "install", "--only-binary", ":all:", *requirements])
+        _from_registry([*pip, "install", "--only-binary", ":all:", *requirements], timeout)
+
+    def twin(self, directory: pathlib.Path) -> Environment:
+        """A copy of this environment, of links to the same files: installers replace files, not contents."""
+        shutil.copytree(self.directory, directory, symlinks=True, copy_function=os.link)
+        return Environment(directory, self._installer)
 
     def uninstall(self, *names: str) -> None:
         """Uninstall distributions."""
@@ -89,7 +95,7 @@ class Environment:
         """Run the session's pip on this environment."""
         # Not under the hook: it is the tool here, not what is tested.
         command = ("-m", "pip", "--quiet", "--python", self.python)
-        return self._installer.run(*command, *arguments, timeout=110, TRUSTSTORE_DISABLE="1", **variables)
+        return self._installer.run(*command, *arguments, timeout=300, TRUSTSTORE_DISABLE="1", **variables)
 
     def files(self) -> set[str]:
         """The paths of everything in site-packages, directories included."""
@@ -102,7 +108,7 @@ def run(
     *arguments: str | os.PathLike[str],
     check: bool = True,
     cwd: pathlib.Path | None = None,
-    timeout: float = 60,
+    timeout: float = 120,
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `program` in `bare_environment`; when it exits with another status than 0, fail with all that it wrote."""
@@ -236,14 +242,14 @@ def configured_index(installer: Environment) -> str:
     return subprocess.run(command, env=_MACHINE, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _from_registry(command: Sequence[str | os.PathLike[str]]) -> None:
+def _from_registry(command: Sequence[str | os.PathLike[str]], timeout: float = 300) -> None:
     done = subprocess.run(
         command,
         env=_MACHINE,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=timeout,
         check=False,
     )
     if done.returncode:

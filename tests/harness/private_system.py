@@ -46,7 +46,11 @@ class PrivateSystem:
         return ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", *map(os.fspath, (program, *arguments))]
 
     def run(
-        self, program: str | os.PathLike[str], *arguments: str | os.PathLike[str], timeout: float = 60, **variables: str
+        self,
+        program: str | os.PathLike[str],
+        *arguments: str | os.PathLike[str],
+        timeout: float = 120,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run `program` in here, in an environment without any variable or file that configures certificates or pip."""
         return subprocess.run(
@@ -60,14 +64,19 @@ class PrivateSystem:
             check=False,
         )
 
-    def trust(self, certificate: pathlib.Path) -> None:
-        """Add a CA to the store, as an administrator does."""
-        shutil.copy(certificate, self._local / (certificate.stem + ".crt"))
+    def overlay(self, seen: pathlib.Path, place: pathlib.Path) -> None:
+        """Let programs in here see the file `seen` at `place`."""
+        done = self.run("mount", "--bind", seen, place)
+        assert done.returncode == 0, done.stderr
+
+    def trust(self, certificate: pathlib.Path, name: str | None = None) -> None:
+        """Add a CA to the store, as an administrator does, as `name` or under its file's name."""
+        shutil.copy(certificate, self._local / f"{name or certificate.stem}.crt")
         self._update()
 
-    def distrust(self, certificate: pathlib.Path) -> None:
+    def distrust(self, certificate: pathlib.Path, name: str | None = None) -> None:
         """Remove it again."""
-        (self._local / (certificate.stem + ".crt")).unlink()
+        (self._local / f"{name or certificate.stem}.crt").unlink()
         self._update()
 
     def _update(self) -> None:

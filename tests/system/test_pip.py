@@ -76,7 +76,7 @@ def environment(pip_environments: dict[str, Environment], version: str, options:
 
 def pip(system: PrivateSystem, environment: Environment, *arguments: str, **variables: str) -> tuple[int, str]:
     options = ("--no-deps", "--no-cache-dir", "--retries", "0")
-    done = system.run(environment.python, "-m", "pip", *arguments, *options, timeout=110, **variables)
+    done = system.run(environment.python, "-m", "pip", *arguments, *options, timeout=300, **variables)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -147,6 +147,22 @@ def test_a_ca_is_trusted_as_soon_as_it_is_added_and_no_longer_than_it_is_there(
             assert verdict(private_system, hooked, name, place) == "refused"
 
 
+def test_a_ca_is_trusted_that_replaced_another_one_under_the_same_name(
+    private_system: PrivateSystem, hooked: Environment, tmp_path: pathlib.Path
+) -> None:
+    """update-ca-certificates renews the bundle then, but not the hash names: only the bundle is right."""
+    last, following = Authority(tmp_path, "last"), Authority(tmp_path, "following")
+    private_system.trust(last.file, name="renewed")
+    private_system.trust(following.file, name="renewed")
+    for place in servers(following):
+        for name in ("urllib", "requests"):
+            assert verdict(private_system, hooked, name, place) == "hello"
+    for place in servers(last):
+        for name in ("urllib", "requests"):
+            assert verdict(private_system, hooked, name, place) == "refused"
+    private_system.distrust(following.file, name="renewed")
+
+
 # ---- a root that only certifi has -----------------------------------------------------------------------------------
 
 

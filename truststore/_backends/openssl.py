@@ -205,8 +205,8 @@ def _usable(place: Place, root: str, problems: list[str]) -> Store | None:
         files = [path for directory in directories for path in _readable_files(directory, problems)]
         return Store(place.system, files=files, problems=dict.fromkeys(problems)) if files else None
     for directory in directories:
-        names = sum(1 for _ in _hash_names(directory, problems))
-        if names and names >= certificates:
+        names = list(_hash_names(directory, problems))
+        if names and len(names) >= certificates and not (bundle and _is_outdated(directory, names, root)):
             return Store(place.system, directory=directory, bundle=bundle, problems=dict.fromkeys(problems))
     return Store(place.system, files=[bundle], bundle=bundle, problems=dict.fromkeys(problems)) if bundle else None
 
@@ -235,6 +235,32 @@ def _hash_names(directory: str, problems: list[str]) -> Iterator[str]:
     for name in _listing(directory, problems):
         if _is_hash_name(name) and os.access(os.path.join(directory, name), os.R_OK):
             yield name
+
+
+def _is_outdated(directory: str, names: Iterable[str], root: str) -> bool:
+    """Whether a file in `directory` was replaced after its hash name was made, so that this may be another name's.
+
+    An administrator who puts the company's next root into /usr/local/share/ca-certificates under the name of the last
+    one gets it into the bundle, but update-ca-certificates(8) rehashes only when a name was added. Files of the package
+    itself come with the time of their release, and keep their subject.
+    """
+    packaged = _below(root, "/usr/share/ca-certificates/")
+    for name in names:
+        path = os.path.join(directory, name)
+        try:
+            if os.stat(path).st_mtime_ns > os.lstat(path).st_mtime_ns and not _target(path).startswith(packaged):
+                return True
+        except OSError:  # gone meanwhile
+            continue
+    return False
+
+
+def _target(path: str) -> str:
+    """Where the link `path` leads, at most two links on: hash name, name.pem, the administrator's file."""
+    for _ in range(2):
+        if os.path.islink(path):
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return path
 
 
 def _readable_files(directory: str, problems: list[str]) -> list[str]:

@@ -103,9 +103,10 @@ def check(target: Target, seconds: float, crl: str | None = None) -> Report:
 
 
 def _check(report: Report, target: Target, seconds: float, crl: str | None) -> Report:
-    deadline = time.monotonic() + max(seconds - _SECONDS_FOR_JUDGING, 0.8 * seconds)
+    for_the_network = max(seconds - _SECONDS_FOR_JUDGING, 0.8 * seconds)
+    deadline = time.monotonic() + for_the_network
     try:
-        sighting = probe.look(target, ssl.create_default_context(), deadline, seconds)
+        sighting = probe.look(target, ssl.create_default_context(), deadline, for_the_network)
     except ObstacleError as error:
         return report.fail(error.topic, str(error))
     report.saw(sighting, target)

@@ -66,7 +66,7 @@ class Sighting:
 def look(target: Target, context: ssl.SSLContext, deadline: float, seconds: float) -> Sighting:
     """Connect to `target`, let `context` judge it, and return what was seen before `deadline` (of `time.monotonic()`).
 
-    `seconds` is the time limit as the user knows it, for messages. Raises `ObstacleError` if there is no verdict.
+    `seconds` is the time until then, for messages. Raises `ObstacleError` if there is no verdict.
     """
     sighting = _look_once(target, context, deadline, seconds)
     if not sighting.chain and sighting.version is None:
@@ -144,7 +144,7 @@ def _connect_to(host: str, port: int, deadline: float, seconds: float) -> tuple[
             continue
         return Wire(connection, deadline, seconds), _in_words(address)
     if last is None or isinstance(last, TimeoutError):
-        raise ObstacleError("timeout", f"the time limit ({seconds:g} s) came before {host} port {port} answered")
+        raise ObstacleError("timeout", f"{seconds:g} seconds passed before {host} port {port} answered")
     raise ObstacleError("unreachable", f"{host} port {port}: {last.strerror or last}")
 
 
@@ -287,4 +287,4 @@ def _not_tls(wire: Wire, more: str) -> ObstacleError:
     for greeting, protocol in _GREETINGS:
         if wire.start.startswith(greeting):
             return ObstacleError("starttls-needed", f"the server greets with {wire.start[:60]!r}: {protocol}")
-    return ObstacleError("not-tls", f"the peer sends {wire.start[:40]!r}; {more}")
+    return ObstacleError("not-tls", f"the peer sends {wire.start[:16]!r}...; {more}")

@@ -68,7 +68,7 @@ class Wire:
 
     def _too_late(self) -> ObstacleError:
         heard = f"after {len(self.start)} bytes of it" if self.start else "without a byte from the peer"
-        return ObstacleError("timeout", f"the time limit ({self._seconds:g} s) came while {self.doing}, {heard}")
+        return ObstacleError("timeout", f"{self._seconds:g} seconds passed while {self.doing}, {heard}")
 
     def close(self) -> None:
         self._connection.close()

@@ -42,7 +42,8 @@ from typing import NamedTuple
 HERE = pathlib.Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-APT_PACKAGES = ("wine", "wine64", "osslsigncode", "ca-certificates")
+# Never ca-certificates: to install or upgrade it changes what this machine trusts.
+APT_PACKAGES = {"wine": ("wine", "wine64"), "wineserver": ("wine",), "osslsigncode": ("osslsigncode",)}
 
 
 class Build(NamedTuple):
@@ -97,13 +98,19 @@ def cache_folder() -> pathlib.Path:
 
 
 def install_wine() -> None:
-    """Install Wine with apt-get unless it is there. Raises `CalledProcessError` if that fails."""
-    if all(shutil.which(tool) for tool in ("wine", "wineserver", "osslsigncode")):
+    """Install with apt-get the tools that are missing, and upgrade nothing that is there.
+
+    Raises `CalledProcessError` if that fails.
+    """
+    if not os.path.exists(CA_BUNDLE):
+        raise SystemExit(f"{CA_BUNDLE} is missing: signatures cannot be verified (Debian's ca-certificates has it)")
+    missing = sorted({one for tool, needs in APT_PACKAGES.items() if not shutil.which(tool) for one in needs})
+    if not missing:
         return
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
     subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *APT_PACKAGES],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "--no-upgrade", *missing],
         check=True,
         env=quiet,
         stdout=subprocess.DEVNULL,
@@ -286,7 +293,10 @@ def _check_signatures(version: str, folder: pathlib.Path) -> None:
 def _check_signature(binary: pathlib.Path, signed: datetime.date | None) -> None:
     """Raises `SystemExit` unless the file is what the Python Software Foundation signed."""
     command = ["osslsigncode", "verify", "-in", str(binary), "-CAfile", CA_BUNDLE]
-    command += ["-ignore-timestamp", "-ignore-cdp", "-ignore-crl"]
+    # Offline, by the pinned day. Debian 12's osslsigncode 2.5 knows the first alone, and never fetches a list.
+    described = subprocess.run(["osslsigncode", "verify", "--help"], capture_output=True, text=True, check=False)
+    known = (described.stdout + described.stderr).split()
+    command += [option for option in ("-ignore-timestamp", "-ignore-cdp", "-ignore-crl") if option in known]
     if signed is not None:
         moment = datetime.datetime.combine(signed, datetime.time(), datetime.timezone.utc)
         command += ["-time", str(int(moment.timestamp()))]

@@ -1,0 +1,17 @@
+import os
+import sys
+
+import boto3
+from botocore.config import Config
+
+client = boto3.client(
+    "s3",
+    aws_access_key_id="key",
+    aws_secret_access_key="secret",
+    region_name="eu-central-1",
+    endpoint_url=sys.argv[1],
+    verify=os.environ["PINNED_CA"],
+    config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+)
+client.head_bucket(Bucket="bucket")
+print("reached")

@@ -1,0 +1,8 @@
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys
+import urllib.request
+
+print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())

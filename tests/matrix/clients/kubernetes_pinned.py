@@ -1,0 +1,9 @@
+import os
+import sys
+
+import kubernetes
+
+configuration = kubernetes.client.Configuration(host=sys.argv[1].rstrip("/"))
+configuration.ssl_ca_cert = os.environ["PINNED_CA"]
+configuration.retries = False
+print("reached", kubernetes.client.VersionApi(kubernetes.client.ApiClient(configuration)).get_code().git_version)

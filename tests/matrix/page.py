@@ -1,0 +1,150 @@
+"""Makes docs/reference/compatibility.md from the record of a run: `python tests/matrix/page.py RECORD PAGE`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+SITUATIONS = ("trusted", "unknown CA", "wrong name", "expired", "root only in certifi")
+MARKS = {"reached": "reached", "refused": "refused"}
+
+HEAD = """\
+# Compatibility
+
+Made by `tests/matrix/run_full` on {date} from what that run found; do not edit. Each client is a program of a few lines
+in `tests/matrix/clients/`, unmodified, run as a process of its own against servers on loopback.
+
+* *reached*: it ended well, and the server got its bytes.
+* *refused*: it failed on the certificate, and the server got none of the application's bytes.
+
+The five servers: one whose CA the administrator added to the system store with `update-ca-certificates`; one whose CA
+nobody knows; one with another host's certificate; one with an expired certificate; one whose root is only in the
+bundles that packages bring (certifi's, botocore's and pip's were given it, with `RECORD`s to match).
+"""
+
+CLIENTS = """\
+## Clients
+
+What to see: in every row "with the hook", the first server is reached and none of the others is. The row below it is
+the same program in an environment without truststore-auto.
+"""
+
+OWN_TLS = """\
+## Out of reach: clients whose TLS is not Python's
+
+These bring a TLS library of their own and never touch `ssl`, so that the hook cannot change them, for better or worse:
+both rows say the same. Where a variable makes one trust the system store, the row shows it;
+`python -m truststore env` prints those variables.
+"""
+
+INTERPRETERS = """\
+## Interpreters
+
+Each with `urllib`, requests and asyncio's streams, in all five situations. The startup file is the `.pth` line, or the
+`.start` entry point of PEP 829 (Python 3.15 and later).
+"""
+
+IMAGES = """\
+## Base images
+
+A root file system made by debootstrap, the company's CA added, the wheel installed once, `python3 -m truststore image
+--install` run once. The client is requests in an environment that was made afterwards.
+"""
+
+FROZEN = """\
+## Frozen programs
+
+The client is requests, frozen into one file where truststore-auto was installed, or was not.
+"""
+
+NOT_REACHED = """\
+## What was not run
+
+* PyPI has no free-threaded CPython, and neither has Debian: it was not run.
+* The Pythons that uv downloads could not be had. In their place stands Debian's Python with an `_ssl` that has OpenSSL
+  linked statically and shows no symbol of it, which is what sets them apart.
+* macOS and Windows: see the pages about those; nothing on this page was run there.
+* conda, Nuitka, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their
+  Pythons are not.
+"""
+
+
+def main(record: str, page: str) -> None:
+    rows = _latest(json.loads(pathlib.Path(record).read_text()))
+    pathlib.Path(page).write_text("\n".join(_page(rows)), encoding="utf-8")
+
+
+def _page(rows: Sequence[Row]) -> Iterator[str]:
+    yield HEAD.format(date=datetime.datetime.now(datetime.timezone.utc).date().isoformat())
+    clients = [row for row in rows if row["table"] == "clients"]
+    for heading, own_tls in ((CLIENTS, False), (OWN_TLS, True)):
+        yield heading
+        yield from _table(
+            ("client", "version", "Python", "", *SITUATIONS),
+            (
+                (
+                    row["client"],
+                    f"{row['distribution']} {row['version']}",
+                    row["python"],
+                    row["condition"],
+                    *_cells(row),
+                )
+                for row in sorted(clients, key=_by_client)
+                if row["own_tls"] == own_tls
+            ),
+        )
+    yield INTERPRETERS
+    yield from _table(
+        ("interpreter", "OpenSSL", "from", "startup file", "urllib, requests, asyncio"),
+        (
+            (row["interpreter"], row["openssl"], row["where"], f"`.{row['startup']}`", _summary(row["verdicts"]))
+            for row in rows
+            if row["table"] == "interpreters"
+        ),
+    )
+    for heading, table in ((IMAGES, "images"), (FROZEN, "frozen")):
+        yield heading
+        chosen = [row for row in rows if row["table"] == table]
+        shown = [situation for situation in SITUATIONS if any(situation in row["verdicts"] for row in chosen)]
+        yield from _table(
+            ("what", *shown),
+            ((row["what"], *(row["verdicts"].get(situation, "") for situation in shown)) for row in chosen),
+        )
+    yield NOT_REACHED
+
+
+def _latest(rows: Iterable[Row]) -> list[Row]:
+    """The last of the rows that are about the same: a test that was run again counts as it went then."""
+    return list({tuple(str(row[key]) for key in row if key != "verdicts"): row for row in rows}.values())
+
+
+def _by_client(row: Row) -> tuple[str, str, bool]:
+    return row["client"], row["version"], row["condition"] != "with the hook"
+
+
+def _cells(row: Row) -> list[str]:
+    return [row["verdicts"].get(situation, "") for situation in SITUATIONS]
+
+
+def _summary(verdicts: Mapping[str, Mapping[str, str]]) -> str:
+    right = {situation: "reached" if situation == "trusted" else "refused" for situation in SITUATIONS}
+    wrong = [client for client, found in verdicts.items() if found != right]
+    return f"not as it must be: {', '.join(wrong)}" if wrong else "right in all five situations"
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join("---" for _ in head) + " |"
+    for row in body:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
