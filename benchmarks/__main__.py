@@ -12,7 +12,7 @@ from benchmarks import contexts, delegated, environments, handshakes, layouts, l
 from benchmarks.environments import FLOOR, OURS, STOCK
 from benchmarks.figures import Budget, Row
 from benchmarks.processes import server
-from benchmarks.sizes import Sizes, SmokeSizes
+from benchmarks.sizes import OfflineSizes, Sizes, SmokeSizes
 
 SUITES = ("startup", "contexts", "handshakes", "load", "growth", "programs", "gate")
 
@@ -22,11 +22,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="truststore-benchmarks-") as temporary:
         directory = pathlib.Path(arguments.directory or temporary).resolve()
         directory.mkdir(parents=True, exist_ok=True)
+        sizes = SmokeSizes() if arguments.smoke else OfflineSizes() if arguments.offline else Sizes()
         about: dict[str, object] = {"machine before": report.machine()}
         rows: list[Row] = []
         found: list[Budget] = []
         for python in arguments.python or [sys.executable]:
-            measurement = _Measurement(python, directory, SmokeSizes() if arguments.smoke else Sizes())
+            measurement = _Measurement(python, directory, sizes, arguments.offline)
             about.setdefault("versions", report.versions(measurement.environments))
             for suite in arguments.only:
                 _say(f"{suite}: {measurement.name}")
@@ -61,8 +62,16 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", metavar="FILE", help="write every sample to FILE")
     parser.add_argument("--directory", metavar="DIR", help="keep the environments in DIR and use them again next time")
+    parser.add_argument(
+        "--offline",
+        type=pathlib.Path,
+        metavar="WHEELS",
+        help="fetch nothing: compare only the variants whose wheels lie in this folder, without HTTP clients",
+    )
     parser.add_argument("--smoke", action="store_true", help="a minute's run that shows only that everything can run")
     arguments = parser.parse_args()
+    if arguments.offline is not None and arguments.only == list(SUITES):
+        arguments.only = [suite for suite in SUITES if suite != "programs"]
     unknown = set(arguments.only) - set(SUITES)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
@@ -72,14 +81,17 @@ def _arguments() -> argparse.Namespace:
 class _Measurement:
     """One interpreter, and what its measurements share."""
 
-    def __init__(self, python: str, directory: pathlib.Path, sizes: Sizes) -> None:
+    def __init__(self, python: str, directory: pathlib.Path, sizes: Sizes, wheels: pathlib.Path | None) -> None:
         self.name = report.interpreter(python)
         self._python = python
         self._directory = directory
         self._sizes = sizes
         _say(f"preparing environments for {self.name}")
         place = directory / self.name.replace(" ", "-").replace("/", "-")
-        self.environments = environments.prepare(place, python, sizes.variants)
+        if wheels is None:
+            self.environments = environments.prepare(place, python, sizes.variants)
+        else:
+            self.environments = environments.prepare_offline(place, python, wheels)
         self._without_floor = {name: it for name, it in self.environments.items() if name != FLOOR}
         self._pki = directory / "pki"
         self._roots = pki.prepare(self._pki)

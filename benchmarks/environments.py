@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterable
 
 from benchmarks.clean import clean_environment
@@ -56,7 +57,24 @@ def prepare(directory: pathlib.Path, python: str, variants: Iterable[str]) -> di
         if not (place / "ready").exists():
             _make(place, python, variant)
         made[variant] = Environment(place, variant)
-    _refresh(made[OURS], wheel)
+    # Even if it was there: the source may have changed.
+    _install(made[OURS].python, "--no-deps", "--no-index", "--force-reinstall", wheel)
+    _finish(made[OURS])
+    return made
+
+
+def prepare_offline(directory: pathlib.Path, python: str, wheels: pathlib.Path) -> dict[str, Environment]:
+    """The same without an index: stock, the floor, and those variants whose one wheel lies in the folder `wheels`."""
+    made = {}
+    for variant, pattern in {STOCK: None, FLOOR: None, OURS: "truststore_auto-*", PUBLIC: "truststore-*"}.items():
+        found = [] if pattern is None else sorted(wheels.glob(f"{pattern}.whl"))
+        if pattern is None or found:
+            place = directory / variant.replace(" ", "-")
+            _run(python, "-m", "venv", "--clear", "--without-pip", place)
+            made[variant] = Environment(place, variant)
+            for wheel in found[-1:]:
+                zipfile.ZipFile(wheel).extractall(made[variant].site_packages)
+            _finish(made[variant])
     return made
 
 
@@ -66,19 +84,20 @@ def _make(place: pathlib.Path, python: str, variant: str) -> None:
     packages = {PUBLIC: ["truststore"], PIP_SYSTEM_CERTS: ["pip-system-certs"]}.get(variant, [])
     # All have the newest pip: pip-system-certs lives on what pip vendors.
     _install(environment.python, "--upgrade", "pip", *CLIENTS, *packages)
-    if variant == PUBLIC:
-        line = "import truststore; truststore.inject_into_ssl()\n"
-        (environment.site_packages / "inject_truststore.pth").write_text(line)
-    if variant == FLOOR:
-        (environment.site_packages / "floor.pth").write_text("import empty_startup_module\n")
-        (environment.site_packages / "empty_startup_module.py").write_text("")
-    # Bytecode for all, so that no first run has to compile.
-    _run(environment.python, "-m", "compileall", "-q", environment.site_packages)
+    _finish(environment)
     (place / "ready").write_text("")
 
 
-def _refresh(ours: Environment, wheel: pathlib.Path) -> None:
-    _install(ours.python, "--no-deps", "--no-index", "--force-reinstall", wheel)
+def _finish(environment: Environment) -> None:
+    """What is done after the packages are in place: startup lines that no package brings, and bytecode."""
+    if environment.variant == PUBLIC:
+        line = "import truststore; truststore.inject_into_ssl()\n"
+        (environment.site_packages / "inject_truststore.pth").write_text(line)
+    if environment.variant == FLOOR:
+        (environment.site_packages / "floor.pth").write_text("import empty_startup_module\n")
+        (environment.site_packages / "empty_startup_module.py").write_text("")
+    # For all alike, so that no first run has to compile.
+    _run(environment.python, "-I", "-S", "-m", "compileall", "-q", environment.site_packages)
 
 
 def _wheel(directory: pathlib.Path) -> pathlib.Path:

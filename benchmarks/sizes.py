@@ -28,6 +28,13 @@ class Sizes:
     series_seconds = 60.0  # for each variant; one that has not done it by then, stops
 
 
+class OfflineSizes(Sizes):
+    """What can be measured without HTTP clients."""
+
+    programs = ("pass", "import ssl")
+    counted_programs = programs
+
+
 class SmokeSizes(Sizes):
     variants = (STOCK, OURS)
     layouts = (HASHED,)

@@ -101,6 +101,15 @@ def test_nothing_of_the_package_is_loaded_before_ssl(hooked: Environment) -> Non
     assert hooked.run("-c", statement).stdout == "['truststore_autoinject']\n"
 
 
+def test_importing_ssl_registers_nothing_that_outlives_the_modules(hooked: Environment, stock: Environment) -> None:
+    """A fork handler keeps the modules that it knows alive until the very end, and every program pays for that."""
+    statement = (
+        "import os; handlers = []; os.register_at_fork = lambda **more: handlers.append(more);"
+        "import ssl; ssl.create_default_context(); print(len(handlers))"
+    )
+    assert hooked.run("-c", statement).stdout == stock.run("-c", statement).stdout
+
+
 def test_importing_the_package_loads_no_ssl(hooked: Environment) -> None:
     statement = "import truststore, sys; print('ssl' in sys.modules, truststore.__version__)"
     assert hooked.run("-c", statement).stdout.startswith("False ")

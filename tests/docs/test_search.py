@@ -16,6 +16,8 @@ import pytest
 from harness.environment import missing
 from harness.pages import DOCS
 
+pytestmark = pytest.mark.documentation
+
 # (what somebody types, the page that answers): wishes and complaints that users of such tools have voiced in public.
 QUESTIONS = (
     ("every environment image venv", "how-to/images"),

@@ -26,6 +26,7 @@ REACHED, REFUSED = "reached", "refused"
 
 # Whose roots a client trusts without the hook; with it, all but `OWN` trust the system's alone.
 SYSTEM, BUNDLE, BOTH, NOTHING, PIN = "system store", "bundle", "both", "nothing", "pin"
+ADDED = "system store and a CA of its own"
 
 # What a verifier's complaint always has in it. Nothing is concluded from the rest of the wording.
 _COMPLAINTS = ("certificate", "unknownissuer", "hostname mismatch", "alert unknown ca", "handshake failed")
@@ -70,12 +71,12 @@ class Client:
     def without_hook(self, situation: str) -> str:
         """What this client does in `situation` by itself."""
         trusted = {SYSTEM: [TRUSTED], BUNDLE: [CERTIFI_ONLY], BOTH: [TRUSTED, CERTIFI_ONLY], NOTHING: []}
-        trusted[PIN] = [UNKNOWN_CA]
+        trusted |= {PIN: [UNKNOWN_CA], ADDED: [TRUSTED, UNKNOWN_CA]}
         return REACHED if situation in trusted[self.trusts] else REFUSED
 
     def with_hook(self, situation: str) -> str:
         """What it does with the hook: what the system store says, unless it pins a CA or its TLS is its own."""
-        if self.own_tls or self.trusts == PIN:
+        if self.own_tls or self.trusts in (PIN, ADDED):
             return self.without_hook(situation)
         return REACHED if situation == TRUSTED else REFUSED
 
@@ -135,10 +136,20 @@ CLIENTS = (
     Client("redis_py", "redis"),
     Client("redis_asyncio", "redis", slow=True),
     Client("paho_mqtt", "paho-mqtt", slow=True),
-    Client("kubernetes_version", "kubernetes", BUNDLE, slow=True),
+    Client("kubernetes_version", "kubernetes", slow=True),
     Client("niquests_get", "niquests", stack="niquests", slow=True),
-    Client("twisted_agent", "twisted", own_tls=True, slow=True),
-    Client("psycopg_connect", "psycopg", own_tls=True, port="postgresql", slow=True),
+    Client("twisted_agent", "twisted", stack="pyopenssl", own_tls=True, complaint="dnsmismatch", slow=True),
+    # pymongo prefers pyOpenSSL where that is installed with service-identity.
+    Client("pymongo_ping", "pymongo", stack="pyopenssl", own_tls=True, complaint="dnsmismatch", slow=True),
+    Client(
+        "psycopg_connect",
+        "psycopg",
+        NOTHING,
+        own_tls=True,
+        port="postgresql",
+        helped_by=("PGSSLROOTCERT", _BUNDLE_FILE),
+        slow=True,
+    ),
     Client(
         "grpc_channel",
         "grpcio",
@@ -162,7 +173,8 @@ CLIENTS = (
     Client("httpx_pinned", "httpx", PIN, slow=True),
     Client("boto3_pinned", "boto3", PIN, slow=True),
     Client("kubernetes_pinned", "kubernetes", PIN, slow=True),
-    Client("redis_pinned", "redis", PIN, slow=True),
+    # redis loads it into a context that has the default certificates already: not a pin, with the hook or without.
+    Client("redis_with_ca", "redis", ADDED, slow=True),
     Client("pymongo_pinned", "pymongo", PIN, slow=True),
     Client("paho_mqtt_pinned", "paho-mqtt", PIN, slow=True),
     Client("pip_download", "pip", BUNDLE, stack="pip-22.2", ends_badly=True, slow=True),
@@ -170,7 +182,6 @@ CLIENTS = (
     Client("pip_download", "pip", BOTH, stack="pip-24.2", ends_badly=True, slow=True),
     Client("pip_download", "pip", BOTH, stack="pip", ends_badly=True),
     Client("poetry_lock", "poetry", BUNDLE, stack="poetry", ends_badly=True, slow=True),
-    Client("pdm_lock", "pdm", SYSTEM, stack="pdm", ends_badly=True, slow=True),
     Client(
         "uv_pip_install",
         "uv",
@@ -188,7 +199,7 @@ STACKS = {
     "newest": (
         *("aiohttp", "anthropic", "anyio", "boto3", "certifi", "curl_cffi", "eventlet", "gevent", "google-auth"),
         *("grpcio", "httpx", "httpx2", "huggingface_hub", "kubernetes", "openai", "paho-mqtt", "psycopg[binary]"),
-        *("pycurl", "pymongo", "pyopenssl", "redis", "requests", "service-identity", "tornado", "trio", "twisted"),
+        *("pycurl", "pymongo", "redis", "requests", "tornado", "trio"),
         *("urllib3>=2", "uvloop", "websocket-client", "websockets"),
     ),
     "older": (
@@ -196,12 +207,12 @@ STACKS = {
         *("openai==1.109.1", "requests==2.31.0", "urllib3==1.26.20"),
     ),
     "niquests": ("niquests",),
+    "pyopenssl": ("pymongo", "pyopenssl", "service-identity", "twisted"),
     "pip-22.2": ("pip==22.2.2", "setuptools"),
     "pip-23.2": ("pip==23.2.1",),
     "pip-24.2": ("pip==24.2",),
     "pip": ("pip",),
     "poetry": ("poetry",),
-    "pdm": ("pdm",),
     "uv": ("uv",),
 }
 # The quick run installs only what its clients need.
@@ -249,7 +260,7 @@ def run_in_situations(
     """Run `client` by `command` (which gets its program and a URL) in `situations`, all at once: each has its site."""
     # As much as cron gives; "unset" HOME is what containers with an arbitrary user have.
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", **(variables or {})}
-    if client.trusts == PIN:
+    if client.trusts in (PIN, ADDED):
         # The CA of the server that nobody else trusts: only that one may be reached.
         environment["PINNED_CA"] = sites[UNKNOWN_CA].authority
     started = {}

@@ -191,7 +191,7 @@ def _http(start: bytes, stream: Stream) -> None:
 def _resource(path: str) -> tuple[bytes, bytes]:
     """What clients of particular services expect to find: content type and body."""
     for end, document in _DOCUMENTS.items():
-        if path.partition("?")[0].endswith(end):
+        if path.partition("?")[0].rstrip("/").endswith(end):
             return b"application/json", json.dumps(document).encode()
     if "/simple/" in path:
         return b"text/html", b"<!DOCTYPE html><html><body></body></html>"

@@ -4,7 +4,7 @@ import urllib.parse
 import psycopg
 
 url = urllib.parse.urlsplit(sys.argv[1])
-options = "user=x sslmode=verify-full sslrootcert=system gssencmode=disable connect_timeout=9"
+options = "user=x sslmode=verify-full gssencmode=disable connect_timeout=9"
 try:
     psycopg.connect(f"host={url.hostname} port={url.port} {options}")
 except psycopg.OperationalError as error:

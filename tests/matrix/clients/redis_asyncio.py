@@ -11,8 +11,9 @@ url = urllib.parse.urlsplit(sys.argv[1])
 
 async def main():
     retry = Retry(NoBackoff(), 0)
-    client = redis.asyncio.Redis(host=url.hostname, port=url.port, ssl=True, ssl_check_hostname=True, retry=retry)
-    client.connection_pool.connection_kwargs["protocol"] = 2
+    client = redis.asyncio.Redis(
+        host=url.hostname, port=url.port, ssl=True, ssl_check_hostname=True, protocol=2, retry=retry
+    )
     print("reached", await client.ping())
     await client.aclose()
 
