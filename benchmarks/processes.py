@@ -98,9 +98,13 @@ def compare_programs(
     group: str,
     what: str,
     arguments: list[str],
-) -> Row:
-    """Run the Python of every variant with `arguments` in each of `rounds`: the time on the wall."""
-    samples: dict[str, list[float]] = {variant: [] for variant in environments}
+) -> tuple[Row, Row]:
+    """Run the Python of every variant with `arguments` in each of `rounds`: the time on the wall, and the processor's.
+
+    On a machine that does other things at the same time, only the second one tells something.
+    """
+    wall: dict[str, list[float]] = {variant: [] for variant in environments}
+    cpu: dict[str, list[float]] = {variant: [] for variant in environments}
     failures: dict[str, str] = {}
     with workers({STOCK: environments[STOCK]}, layout) as asked:
         for number, names in enumerate(in_turn(environments, rounds + 1)):
@@ -109,10 +113,11 @@ def compare_programs(
                     continue
                 answer = asked[STOCK].ask("program", command=[environments[variant].python, *arguments])
                 if "error" in answer:
-                    failures[variant], samples[variant] = answer["error"], []
+                    failures[variant], wall[variant], cpu[variant] = answer["error"], [], []
                 elif number > 0:  # the first round only warms the page cache
-                    samples[variant].append(answer["wall"][0])
-    return Row(group, what, "ns", samples, failures)
+                    wall[variant].append(answer["wall"][0])
+                    cpu[variant].append(answer["cpu"][0])
+    return Row(group, what, "ns", wall, failures), Row(group, f"{what}, processor time", "ns", cpu, failures)
 
 
 @contextmanager

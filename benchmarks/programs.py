@@ -26,6 +26,8 @@ async def main():
         await response.read()
 asyncio.run(main())
 """
+_SCRIPTS = {"urllib": _URLLIB, "requests": _REQUESTS, "httpx": _HTTPX, "aiohttp": _AIOHTTP}
+_PROMISED = ("requests", "httpx")  # of which the budgets say that they are faster with us
 
 
 def make_wheel(folder: pathlib.Path) -> None:
@@ -52,48 +54,37 @@ def let_certifi_trust(environment: Environment, roots: list[pathlib.Path]) -> No
 def measure(
     environments: Mapping[str, Environment], layout: Layout, port: int, scratch: pathlib.Path, sizes: Sizes, group: str
 ) -> tuple[list[Row], list[Budget]]:
-    rounds = sizes.rounds
     base = f"https://localhost:{port}"
-    scripts = {
-        "a script that makes one urllib request": _URLLIB,
-        "a script that makes one `requests.get`": _REQUESTS,
-        "a script that makes one `httpx.get`": _HTTPX,
-        "a script that makes one aiohttp request": _AIOHTTP,
-    }
-    rows = [
-        compare_programs(environments, layout, rounds, group, name, ["-c", code, f"{base}/hello"])
-        for name, code in scripts.items()
-    ]
-    counted = []
-    if sizes.counted_scripts:
-        working = {
-            name: [it for it in environments if it in row.samples] for name, row in zip(scripts, rows, strict=True)
-        }
-        counted = [
-            Row(
-                group,
-                f"{name}, instructions",
-                "instructions",
-                {it: _count(environments[it], layout, code, base) for it in working[name]},
-            )
-            for name, code in scripts.items()
-        ]
+    rows: list[Row] = []
+    promised: list[Row] = []
+    for client, code in _SCRIPTS.items():
+        what = f"a script that makes one {client} request"
+        found = [*compare_programs(environments, layout, sizes.rounds, group, what, ["-c", code, f"{base}/hello"])]
+        if sizes.counted_scripts:
+            working = {variant: it for variant, it in environments.items() if variant in found[0].samples}
+            found.append(_counted(working, layout, group, what, code, base))
+        rows += found
+        promised += found if client in _PROMISED else []
     pip = ["-m", "pip", "--isolated", "--disable-pip-version-check", "download", "--no-cache-dir", "--no-deps", "-q"]
     pip += ["--dest", str(scratch), "--find-links", f"{base}/files/", "--no-index", PACKAGE]
-    rows.append(compare_programs(environments, layout, max(rounds // 2, 1), group, "`pip download` of one wheel", pip))
+    rows += compare_programs(environments, layout, max(sizes.rounds // 2, 1), group, "`pip download` of one wheel", pip)
     shutil.rmtree(scratch, ignore_errors=True)
     with workers(environments, layout) as asked:
-        inside = [
-            compare(group, f"`{client}.get` in a running program", asked, rounds, f"{client}_get", "wall", **parameters)
-            for client, parameters in (
-                ("requests", {"url": f"{base}/hello", "count": 3}),
-                ("httpx", {"url": f"{base}/hello", "count": 3}),
-            )
-        ]
-    promised = [*inside, rows[1], rows[2], *counted[1:3]]
-    return [*rows, *counted, *inside], [ratio_budget(row, row.what, at_most=1.0) for row in promised]
+        for client in _PROMISED:
+            for clock in ("wall", "cpu"):
+                what = f"`{client}.get` in a running program" + ", processor time" * (clock == "cpu")
+                task, url = f"{client}_get", f"{base}/hello"
+                found = [compare(group, what, asked, sizes.rounds, task, clock, url=url, count=3)]
+                rows += found
+                promised += found
+    return rows, [ratio_budget(row, row.what, at_most=1.0) for row in promised]
 
 
-def _count(environment: Environment, layout: Layout, code: str, base: str) -> list[float]:
-    found = instructions(environment.python, "-c", code, f"{base}/hello", layout=layout)
-    return [] if found is None else [found]
+def _counted(
+    environments: Mapping[str, Environment], layout: Layout, group: str, what: str, code: str, base: str
+) -> Row:
+    samples = {}
+    for variant, environment in environments.items():
+        count = instructions(environment.python, "-c", code, f"{base}/hello", layout=layout)
+        samples[variant] = [] if count is None else [count]
+    return Row(group, f"{what}, instructions", "instructions", samples)

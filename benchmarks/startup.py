@@ -25,7 +25,7 @@ def measure(environments: Mapping[str, Environment], sizes: Sizes, group: str) -
     rows: dict[tuple[str, str], Row] = {}
     for program in sizes.programs:
         command = ["-c", program]
-        rows[program, "wall"] = compare_programs(
+        rows[program, "wall"], rows[program, "cpu"] = compare_programs(
             environments, None, sizes.startup_rounds, group, f"`{program}`", command
         )
         counted = environments if program in sizes.counted_programs else {}
@@ -92,6 +92,7 @@ def _budgets(environments: Mapping[str, Environment], rows: Mapping[tuple[str, s
     return [
         difference_budget(start, "`pass`, instructions", floor, at_most=1e6),
         ratio_budget(rows["pass", "wall"], "`pass`, wall time", floor, at_most=1.02),
+        ratio_budget(rows["pass", "cpu"], "`pass`, processor time", floor, at_most=1.02),
         Budget(
             "`pass`, modules added, those of any .pth apart",
             "truststore_autoinject alone",
@@ -100,4 +101,5 @@ def _budgets(environments: Mapping[str, Environment], rows: Mapping[tuple[str, s
         ),
         difference_budget(hook, "`import ssl`, instructions", at_most=8e6),
         ratio_budget(rows["import ssl", "wall"], "`import ssl`, wall time", at_most=1.10),
+        ratio_budget(rows["import ssl", "cpu"], "`import ssl`, processor time", at_most=1.10),
     ]

@@ -15,6 +15,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import socket
 import ssl
 import subprocess
@@ -377,13 +378,16 @@ def httpx_get(url: str, count: int) -> dict[str, object]:
 
 
 def program(command: list[str]) -> dict[str, object]:
-    """Run another program to its end."""
+    """Run another program to its end. `cpu` is what that used."""
     watch = Stopwatch()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with watch:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         return {"error": lines[-1][:160]}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    watch.cpu = [int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9)]
     return watch.result()
 
 

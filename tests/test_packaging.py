@@ -69,7 +69,13 @@ def test_the_wheel_holds_the_package_the_startup_module_and_the_startup_line_onl
     names = set(contents(wheel))
     information = {name for name in names if ".dist-info/" in name}
     assert names - information == shipped_sources() | {"truststore_autoinject.py", "truststore_autoinject.pth"}
-    assert {name.partition("/")[2] for name in information} == {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}
+    assert {name.partition("/")[2] for name in information} == {
+        "METADATA",
+        "RECORD",
+        "WHEEL",
+        "entry_points.txt",  # PyInstaller's
+        "licenses/LICENSE",
+    }
     assert contents(wheel)["truststore_autoinject.pth"].decode() == STARTUP_LINE
     assert contents(wheel)["truststore/py.typed"] == b""
 

@@ -1,8 +1,8 @@
 """What people ask can be found by the site's search in one try.
 
-The built site's index is asked as its script asks it: every word of the question, stemmed, must be on the page (or be part
-of a word there), and a word in a title counts three times as much as one in the text. The page that answers must be among
-the first five.
+The built site's index is asked as its script asks it: every word of the question, stemmed, must be on the page (or be
+part of a word there), and a word in a title counts three times as much as one in the text. The page that answers must
+be among the first five.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import pytest
 from harness.environment import missing
 from harness.pages import DOCS
 
-# (what somebody types, the page that answers). The wishes and complaints that users of such tools have voiced in public.
+pytestmark = pytest.mark.documentation
+
+# (what somebody types, the page that answers): wishes and complaints that users of such tools have voiced in public.
 QUESTIONS = (
     ("every environment image venv", "how-to/images"),
     ("RecursionError", "explanation/differences"),

@@ -37,13 +37,13 @@ def image(tmp_path: pathlib.Path, wheels: pathlib.Path, company: Authority) -> I
     """An image as recipes find it: the root and the wheels are there, and nothing is installed."""
     image = debian("bookworm", tmp_path, PROGRAMS)
     shutil.copytree(wheels, image.path("/wheels"))
-    image.path("/work").mkdir()
-    shutil.copy(company.file, image.path("/work/company.crt"))
+    image.path("/checkout").mkdir()
+    shutil.copy(company.file, image.path("/checkout/company.crt"))
     return image
 
 
 def shell(image: Image, script: str) -> None:
-    image.run("sh", "-e", "-c", f"cd /work\n{script}", HOME="/root", PIP_ROOT_USER_ACTION="ignore")
+    image.run("sh", "-e", "-c", f"cd /checkout\n{script}", HOME="/root", PIP_ROOT_USER_ACTION="ignore")
 
 
 def dockerfile(image: Image, text: str) -> None:
@@ -70,7 +70,7 @@ def devcontainer(image: Image, text: str) -> None:
 RUNNERS: dict[str, tuple[Callable[[Image, str], None], str]] = {
     "wheelhouse.sh": (shell, ""),
     "Dockerfile": (dockerfile, ""),
-    ".gitlab-ci.yml": (gitlab, "/work/env"),
+    ".gitlab-ci.yml": (gitlab, "/checkout/env"),
     "devcontainer.json": (devcontainer, ""),
 }
 
@@ -113,11 +113,11 @@ def test_the_playbook(
     image.run("python3", "-m", "venv", "--without-pip", "/opt/ansible")
     into = ("--python", "/opt/ansible/bin/python", "install", "-q", "--no-index", "--find-links", "/ansible")
     image.run("python3", "-m", "pip", *into, "ansible-core")
-    image.path("/work/truststore-auto.yml").write_text(RECIPES["truststore-auto.yml"])
+    image.path("/checkout/truststore-auto.yml").write_text(RECIPES["truststore-auto.yml"])
     play = "/opt/ansible/bin/ansible-playbook -i localhost, -c local -e ansible_become=false truststore-auto.yml"
     variables = {"HOME": "/root", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-    image.run("sh", "-c", f"cd /work && {play}", **variables)
-    again = image.run("sh", "-c", f"cd /work && {play}", **variables)
+    image.run("sh", "-c", f"cd /checkout && {play}", **variables)
+    again = image.run("sh", "-c", f"cd /checkout && {play}", **variables)
     assert "changed=0" in again.stdout
     found = reaches(image, everywhere)
     record("images", what="recipe, Ansible playbook", verdicts=found)
