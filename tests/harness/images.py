@@ -104,11 +104,20 @@ def _fetched(suite: str) -> pathlib.Path:
         missing("making a base image needs root and debootstrap")
     root = CACHE / suite
     if not (root / "fetched").exists():
-        shutil.rmtree(root, ignore_errors=True)
+        _unmount(root)
+        subprocess.run(["rm", "-rf", "--one-file-system", root], check=True)
         CACHE.mkdir(parents=True, exist_ok=True)
         _debootstrap(["--variant=minbase", f"--include={SUITES[suite]}", suite, str(root)])
+        _unmount(root)
         (root / "fetched").touch()
     return root
+
+
+def _unmount(root: pathlib.Path) -> None:
+    """Unmount what debootstrap may leave mounted in `root`, before somebody copies or removes it with the rest."""
+    for name in ("proc", "sys"):
+        if os.path.ismount(root / name):
+            subprocess.run(["umount", root / name], check=True)
 
 
 def _debootstrap(arguments: Sequence[str]) -> None:
