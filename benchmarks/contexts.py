@@ -35,7 +35,8 @@ def measure(
 def _total(environments: Mapping[str, Environment], layout: Layout, title: str, count: int, sizes: Sizes) -> Row:
     """The first `count` contexts of a new process together, with all that is done once per process before them."""
     samples: dict[str, list[float]] = {variant: [] for variant in environments}
-    for names in in_turn(environments, max(sizes.rounds // 5, 1)):
+    rounds = max(sizes.rounds // 5, 1) if count <= 10 else 1
+    for names in in_turn(environments, rounds):
         for variant in names:
             with workers({variant: environments[variant]}, layout) as asked:
                 samples[variant].append(asked[variant].ask("first_contexts", count=count)["cpu"][0])
