@@ -7,7 +7,7 @@ import pathlib
 import random
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from benchmarks.clean import clean_environment
@@ -40,15 +40,22 @@ class Worker:
         """What the worker answers; `{"error": ...}` if it fails."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the worker has no pipes")
-        self._process.stdin.write(json.dumps({"task": task, **parameters}) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        found: dict[str, Any] = json.loads(answer) if answer else {"error": "the worker is gone"}
+        try:
+            self._process.stdin.write(json.dumps({"task": task, **parameters}) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        found: dict[str, Any] = json.loads(answer) if answer else {"error": self._end()}
         return found
+
+    def _end(self) -> str:
+        return f"the worker has ended with status {self._process.wait()}"
 
     def close(self) -> None:
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
         self._process.wait()
 
 
