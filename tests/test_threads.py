@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pathlib
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+from harness.environment import clean_environment
+from harness.environments import PROJECT
 from harness.oracle import OracleVerifier
-from harness.pki import HOST, Authority
+from harness.pki import HOST, Authority, stress_material
 from harness.servers import EchoServer, stalled_server
 
 import truststore
@@ -137,6 +142,20 @@ def test_a_writer_waits_for_the_verdict_that_another_thread_is_waiting_for(
         tls.close()
         server.settle()
         assert server.received == b""
+
+
+@pytest.mark.parametrize("path", ["native", "delegated"])
+def test_everything_at_once(path: str, tmp_path: pathlib.Path) -> None:
+    stress_material(tmp_path)
+    done = subprocess.run(
+        [sys.executable, PROJECT / "tests" / "harness" / "stress.py", tmp_path, path, "4"],
+        env=clean_environment(PYTHONPATH=str(PROJECT)),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- what two threads do to one context at once ---------------------------------------------------------------------
