@@ -139,6 +139,11 @@ class TestElsewhere:
     def test_as_shipped(self, target: Path) -> None:
         assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.SHIPPED
 
+    def test_among_entries_that_are_no_text(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "path", [None, target, 7, *sys.path])
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.SHIPPED
+        assert _bundles.judge(str(CERTIFI)) == _bundles.SHIPPED
+
     def test_a_directory_that_links_to_where_it_is_kept(self, target: Path, tmp_path: Path) -> None:
         (target / "certifi").rename(tmp_path / "kept")
         (target / "certifi").symlink_to(tmp_path / "kept")
@@ -150,7 +155,7 @@ class TestElsewhere:
             text.write(private_ca.pem)
         assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.CHOSEN
 
-    @pytest.mark.parametrize("record", ["", "certifi/cacert.pem,,\n"], ids=["not in it", "without a hash"])
+    @pytest.mark.parametrize("record", ["", "certifi/cacert.pem,,\n", "certifi/cacert.pem,shake_128=AAAA,1\n"])
     def test_a_record_that_proves_nothing(self, target: Path, record: str) -> None:
         (target / "certifi-1.0.dist-info" / "RECORD").write_text(record)
         assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.CHOSEN

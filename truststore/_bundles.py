@@ -85,7 +85,7 @@ def _judge_anew(path: str, size: int) -> str:
 
 def _package_directory(path: str) -> str | None:
     """The directory of installed packages that `path` lies in."""
-    places = [entry for entry in sys.path if os.path.basename(entry) in ("site-packages", "dist-packages")]
+    places = [entry for entry in _search_path() if os.path.basename(entry) in ("site-packages", "dist-packages")]
     if getattr(sys, "frozen", False):
         places.append(getattr(sys, "_MEIPASS", os.path.dirname(sys.executable)))
     if "__compiled__" in globals():  # by Nuitka, which does not set sys.frozen: our package lies beside the others
@@ -94,6 +94,11 @@ def _package_directory(path: str) -> str | None:
         if os.path.normcase(path).startswith(os.path.normcase(place) + os.sep):
             return place
     return None
+
+
+def _search_path() -> list[str]:
+    """`sys.path` without what some programs put there and the import system skips."""
+    return [entry for entry in sys.path if isinstance(entry, str)]
 
 
 def _holds_public_cas(text: bytes) -> bool:
@@ -113,7 +118,7 @@ def _is_as_shipped(path: str, text: bytes, place: str) -> bool:
     for record in _records(place, name.partition("/")[0]):
         recorded = _recorded_hash(record, name)
         if recorded is not None:
-            return _has_hash(text, recorded)
+            return _has_hash(text, recorded) is not False
     return True
 
 
@@ -143,7 +148,7 @@ def _records_elsewhere(path: str) -> list[str]:
     """The hashes that distributions on `sys.path` record for the file `path`. Links count by their own place: uv, if
     asked to, and a PEX's virtual environment link site-packages to files that are kept elsewhere."""
     found = []
-    for place in map(os.path.abspath, sys.path):
+    for place in map(os.path.abspath, _search_path()):
         name = _name_below(os.path.abspath(path), place)
         if name is not None and os.path.isdir(place):
             found += [_recorded_hash(record, name) for record in _records(place, name.partition("/")[0])]
@@ -181,20 +186,20 @@ def _recorded_in_archive(path: str) -> str | None:
 
 
 def _is_vouched_for(text: bytes, records: Iterable[str]) -> bool:
-    """Whether `text` has one of the recorded hashes. Not having any proves nothing here."""
-    return any(_has_hash(text, recorded) for recorded in records)
+    """Whether `text` has one of the recorded hashes. A hash that cannot be compared proves nothing here."""
+    return any(_has_hash(text, recorded) is True for recorded in records)
 
 
-def _has_hash(text: bytes, recorded: str) -> bool:
-    """Whether `text` has the `recorded` hash, `sha256=<urlsafe base64 without padding>` (PEP 376, PEP 427)."""
+def _has_hash(text: bytes, recorded: str) -> bool | None:
+    """Whether `text` has the `recorded` hash, `sha256=<urlsafe base64 without padding>` (PEP 376, PEP 427).
+
+    None where that says nothing: there is no hash, or not one of those that installers write.
+    """
     import base64
     import hashlib
 
     algorithm, _, expected = recorded.partition("=")
-    if not expected:
-        return True
-    try:
-        digest = hashlib.new(algorithm, text).digest()
-    except ValueError:
-        return True  # a hash that this Python does not know says nothing
+    if not expected or algorithm not in ("sha256", "sha384", "sha512"):
+        return None
+    digest = hashlib.new(algorithm, text).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii") == expected
