@@ -145,7 +145,7 @@ def test_a_packed_program(
     tmp_path: pathlib.Path,
     record: Record,
 ) -> None:
-    if not FULL and case.pack is not by_zipapp:
+    if not FULL:
         pytest.skip("in the full run")
     program = (LINES if case.lines else "") + (PROGRAMS / "requests_get.py").read_text()
     result = tmp_path / "packed"
