@@ -66,9 +66,11 @@ A root file system made by debootstrap, the company's CA added, the wheel instal
 """
 
 FROZEN = """\
-## Frozen programs
+## Frozen and packed programs
 
-The client is requests, frozen into one file where truststore-auto was installed, or was not.
+The client is requests. For PyInstaller, truststore-auto was installed where it was frozen, or was not. For the others
+it was in the interpreter that runs the program; or inside; or inside, and the program begins with the two lines of
+[this page](../how-to/frozen.md).
 """
 
 NOT_REACHED = """\
@@ -81,7 +83,7 @@ NOT_REACHED = """\
 * The Pythons that uv downloads could not be had. In their place stands Debian's Python with an `_ssl` that has OpenSSL
   linked statically and shows no symbol of it, which is what sets them apart.
 * macOS and Windows: see the pages about those; nothing on this page was run there.
-* conda, Nuitka, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their
+* conda, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their
   Pythons are not.
 """
 
