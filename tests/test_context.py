@@ -6,6 +6,7 @@ import abc
 import inspect
 import pathlib
 import re
+import socket
 import ssl
 import threading
 import warnings
@@ -139,6 +140,28 @@ def test_construction() -> None:
     assert warned[0].filename == __file__
     with pytest.raises((TypeError, ValueError)):
         ssl.SSLContext("no protocol")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_who_takes_the_class_must_name_the_server(name: str | None, system_store: object) -> None:
+    """Unless it says that it wants no name checked. Over BIOs, the standard library takes no name for that."""
+    context = truststore.SSLContext(CLIENT)
+    with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    with socket.socket() as sock, pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        context.wrap_socket(sock, server_hostname=name)
+    context.check_hostname = False
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+
+
+def test_a_program_that_injects_must_name_the_server(system_store: object) -> None:
+    with injection(by_program=True), pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+
+
+def test_a_program_that_does_not_know_of_us_need_not_name_the_server(system_store: object) -> None:
+    """Its context behaves as without the hook: the program may check the name itself."""
+    assert ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).server_hostname is None
 
 
 def test_contexts_made_before_an_injection_are_instances_while_it_lasts() -> None:

@@ -488,6 +488,9 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         if server_side:
             self._trust_as_a_server()
             return create(session)
+        # The public API's promise, for BIOs, too: the standard library would check no name there, and say nothing.
+        if trust.additive and not server_hostname and self.check_hostname:
+            raise ValueError("check_hostname requires server_hostname")
         verifier = trust.verifier()
         if verifier is not None:
             return self._behind_a_gate(verifier, server_hostname, owner, create)
