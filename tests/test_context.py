@@ -174,6 +174,49 @@ def test_contexts_made_before_an_injection_are_instances_while_it_lasts() -> Non
         assert not isinstance(before, Ours)
 
 
+class WithInit(Ours):
+    """As a subclass of the public package's class must be written."""
+
+    def __init__(self, protocol: int, name: str) -> None:
+        super().__init__(protocol)
+        self.name = name
+
+
+class WithOwnProtocol(Ours):
+    def __init__(self) -> None:
+        super().__init__(protocol=CLIENT)
+
+
+class WithNew(Ours):
+    """As a subclass of the standard library's class may be written."""
+
+    def __new__(cls, port: int) -> WithNew:
+        return super().__new__(cls, CLIENT)  # type: ignore[return-value]
+
+
+class Mixin:
+    def __init__(self, *args: object) -> None:
+        self.seen = args
+
+
+class WithMixin(Ours, Mixin):
+    """The standard library's class has no `__init__`, so a mixin's is called."""
+
+
+def test_a_subclass_may_hand_the_protocol_on() -> None:
+    context = WithInit(CLIENT, name="x")
+    assert (context.name, context.protocol, context.verify_mode) == ("x", CLIENT, ssl.CERT_REQUIRED)
+    assert WithNew(443).protocol == CLIENT
+    assert WithMixin(CLIENT).seen == (CLIENT,)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.*deprecated:DeprecationWarning")
+def test_a_protocol_that_comes_too_late_is_refused() -> None:
+    """Not ignored: the context would be of the default protocol, which verifies nothing."""
+    with pytest.raises(TypeError, match="already"):
+        WithOwnProtocol()
+
+
 def test_a_program_may_derive_from_it_and_from_an_abstract_class() -> None:
     class Both(ssl.SSLContext, abc.ABC):
         pass

@@ -376,6 +376,16 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             self._truststore = _new_trust(additive=aware or injected_by_program)
         return self
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A subclass of the public package's class hands the protocol on to here, where it is too late to choose one.
+        # Otherwise as if this method were not here: the arguments were for __new__, or are a mixin's.
+        if super(SSLContext, type(self)).__init__ is not object.__init__:
+            super().__init__(*args, **kwargs)
+        elif (args or kwargs) and type(self).__init__ is not SSLContext.__init__:
+            protocol = args[0] if args else kwargs.get("protocol")
+            if protocol is not None and protocol != self.protocol:
+                raise TypeError(f"the protocol is {self.protocol!r} already: give {protocol!r} to __new__, too")
+
     # ---- what to trust ----------------------------------------------------------------------------------------------
 
     def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
