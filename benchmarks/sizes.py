@@ -27,7 +27,7 @@ class Sizes:
     contexts = 3_600  # one a second for an hour
     many_anchors = True  # whether the macOS double also judges with a bundle of extra anchors
     series_seconds = 60.0  # for each variant; one that has not done it by then, stops
-    growth_seconds = 120.0  # the same for the two lines above
+    growth_seconds = 90.0  # the same for the two lines above
 
 
 class OfflineSizes(Sizes):
