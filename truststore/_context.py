@@ -539,7 +539,7 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             )
             trust.consulted = True
             # A TLS 1.2 peer must not come with another certificate after the verdict.
-            _Raw.options.__set__(self, _Raw.options.__get__(self) | ssl.OP_NO_RENEGOTIATION)
+            _Raw.options.__set__(self, _Raw.options.__get__(self) | int(ssl.OP_NO_RENEGOTIATION))
             try:
                 _switch_verification_off(self)
                 real = create(None)  # a resumed session would carry no chain
