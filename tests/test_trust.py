@@ -121,6 +121,18 @@ class TestUnderTheHook:
             )
         assert trusts(context) == {"private"}
 
+    def test_a_pin_comes_too_late_after_a_connection_that_openssl_verified(
+        self, request: pytest.FixtureRequest, trusts: Trusts, private_ca: Authority, system_ca: Authority
+    ) -> None:
+        """OpenSSL cannot forget the system's roots; then the context must not call itself a pin either."""
+        context = ssl.SSLContext(CLIENT)
+        assert trusts(context) == {"system"}
+        context.load_verify_locations(private_ca.file)
+        native = "native" in request.node.callspec.params.values()
+        assert trusts(context) == ({"system", "private"} if native else {"private"})
+        listed = set(context.get_ca_certs(binary_form=True))
+        assert listed == ({system_ca.der, private_ca.der} if native else {private_ca.der})
+
     def test_create_default_context_with_cafile(self, trusts: Trusts, private_ca: Authority) -> None:
         assert trusts(ssl.create_default_context(cafile=str(private_ca.file))) == {"private"}
 

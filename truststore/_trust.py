@@ -86,8 +86,9 @@ class Trust:
 
     @property
     def pinned(self) -> bool:
-        """Only what the program loaded is trusted: the standard library's meaning."""
-        return bool(self.sources) and not self.additive and not self.asked_for_default
+        """Only what the program loaded is trusted: the standard library's meaning. It comes too late for a context that
+        OpenSSL has the store's anchors for, since those cannot be taken out again."""
+        return bool(self.sources) and not (self.additive or self.asked_for_default or self.configured)
 
     @property
     def lists_the_system(self) -> bool:

@@ -73,14 +73,14 @@ def server(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return Server(command, tmp_path, monkeypatch)
 
 
-def refused(seen: Seen, reason: str, verify_code: int) -> None:
-    """What holds for every refusal."""
+def refused(seen: Seen, reason: str, verify_code: int, behind: str | None = None) -> None:
+    """What holds for every refusal; `behind` is what lies not in the chain but in what decided."""
     assert seen.code == 1
     assert seen.json["trusted"] is False
     assert (seen.json["reason"], seen.json["verify_code"]) == (reason, verify_code)
     assert seen.json["causes"][0]["reason"] == reason
     assert seen.json["hint"]
-    assert seen.json["documentation"].endswith(f"#{reason}")
+    assert seen.json["documentation"].endswith(f"#{behind or reason}")
     first, *_ = seen.text.splitlines()
     assert first.endswith("NOT TRUSTED")
     for part in ("error", "cause", "hint", seen.json["documentation"], _explain.PAGE_TITLE, "who would trust it"):
@@ -376,7 +376,7 @@ def test_a_variable_that_points_nowhere(
     monkeypatch.setenv("SSL_CERT_FILE", str(nowhere))
     monkeypatch.setenv("SSL_CERT_DIR", str(empty))
     seen = server.check(issue(company_ca, "localhost", "localhost"))
-    refused(seen, "unknown-issuer", 20)
+    refused(seen, "unknown-issuer", 20, "trust-variable")
     facts = seen.cause("trust-variable")["facts"]
     assert f"{nowhere}: no such file" in facts
     assert "the system store accepts this chain" in facts
@@ -393,8 +393,9 @@ def test_a_system_without_a_store(
         monkeypatch.setattr(openssl, "find_store", lambda *_: openssl.Store("no system trust store was found"))
         monkeypatch.setattr(openssl, "_system_store", None)
         seen = server.check(issue(company_ca, "localhost", "localhost"))
-    refused(seen, "unknown-issuer", 20)
+    refused(seen, "unknown-issuer", 20, "no-store")
     assert seen.cause("no-store")["facts"] == ["no system trust store was found"]
+    assert seen.cause("unknown-issuer")["facts"][0].endswith("and no root at all is trusted")
     assert "ca-certificates" in seen.json["hint"]
 
 

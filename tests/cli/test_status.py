@@ -138,6 +138,24 @@ def test_variables_are_shown_with_what_is_wrong_with_them(hooked: Environment, t
     assert f"{nowhere}: no such file" in found["verifier"]["problems"]
 
 
+def test_that_no_root_is_trusted_stands_in_the_first_line(hooked: Environment, tmp_path: Path) -> None:
+    nothing = {"SSL_CERT_FILE": str(tmp_path / "nowhere.pem"), "SSL_CERT_DIR": str(tmp_path)}
+    assert "no root is trusted" in run(hooked, **nothing).stdout.splitlines()[0]
+    assert "unset the variable" in status(run(hooked, "--json", **nothing), 0)["verifier"]["hint"]
+    assert "no root is trusted" not in run(hooked).stdout
+    assert status(run(hooked, "--json"), 0)["verifier"]["hint"] is None
+
+
+def test_a_system_without_a_store(hooked: Environment) -> None:
+    code = (
+        "from truststore._backends import openssl\n"
+        f"openssl.find_store = lambda *_: openssl.Store('no system trust store was found')\n{_STATUS}"
+    )
+    found = status(hooked.run("-c", code, check=False), 0)
+    assert found["verifier"]["roots"] == 0
+    assert "ca-certificates" in found["verifier"]["hint"]
+
+
 def test_a_variable_inside_the_interpreters_own_distribution(hooked: Environment) -> None:
     inside = hooked.site_packages / "bundle.pem"
     found = status(run(hooked, "--json", SSL_CERT_FILE=str(inside)), 0)

@@ -259,6 +259,8 @@ def _clock_facts(decider: Decider) -> list[str]:
 
 
 def _issuer_facts(reason: Reason, chain: Chain, top: Certificate, decider: Decider) -> list[str]:
+    if not len(decider.roots):
+        return [f"the chain ends at '{top.subject}', and no root at all is trusted"]
     among = f"in {decider.roots.name}, which holds {decider.roots}"
     if top.self_issued:
         return [f"the chain ends at '{top.subject}', which is not {among}"]

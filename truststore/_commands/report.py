@@ -148,7 +148,7 @@ class Report:
             "decided_by": self.decided_by,
             "causes": self._causes_as_json(),
             "hint": self._hint(),
-            "documentation": _explain.documentation(self.topic) if self.topic else None,
+            "documentation": self._documentation(),
             "connection": self.connection or None,
             "inspection": _inspection_as_json(self.inspection),
             "chain": [] if chain is None else [_link_as_json(link, chain) for link in chain.path],
@@ -180,6 +180,11 @@ class Report:
         if self.topic in (Reason.UNKNOWN_ISSUER.value, Reason.UNTRUSTED_ROOT.value):
             hint += f". To add it: {roots.how_to_add()}"
         return hint
+
+    def _documentation(self) -> str | None:
+        """Where the documentation says more about what the hint is for."""
+        topic = self.other_causes[0][0] if self.other_causes else self.topic
+        return _explain.documentation(topic) if topic is not None else None
 
     def _is_untrusted(self) -> bool:
         return self.topic in [reason.value for reason in (Reason.UNKNOWN_ISSUER, Reason.UNTRUSTED_ROOT)]
@@ -230,8 +235,7 @@ class Report:
                 if word == topic_word:
                     paper.note(fact)
         paper.field("hint", self._hint() or "")
-        place = _explain.documentation(self.topic)
-        paper.field("see", f'the documentation: "{_explain.PAGE_TITLE}", {place}')
+        paper.field("see", f'the documentation: "{_explain.PAGE_TITLE}", {self._documentation()}')
 
     def _print_inspection(self, paper: Paper) -> None:
         found = self.inspection

@@ -163,7 +163,8 @@ def _verifier() -> dict[str, Any]:
 
         decider = deciders.this_python()
     except Exception as error:  # status must answer when everything else is broken
-        return {"name": None, "roots": 0, "problems": [f"{type(error).__name__}: {error}"], "unchanged_since": None}
+        problems = [f"{type(error).__name__}: {error}"]
+        return {"name": None, "roots": 0, "problems": problems, "hint": None, "unchanged_since": None}
     store = decider.store
     return {
         "name": decider.name,
@@ -175,7 +176,13 @@ def _verifier() -> dict[str, Any]:
         "unreadable": decider.roots.unreadable,
         "unchanged_since": _unchanged_since(store),
         "problems": list(store.problems) if store is not None else [],
+        "hint": _explain.TOPICS[_without_roots(store)].hint if not len(decider.roots) and store is not None else None,
     }
+
+
+def _without_roots(store: Any) -> str:
+    """The topic of a store that has none."""
+    return "trust-variable" if store.from_environment else "no-store"
 
 
 def _unchanged_since(store: Any) -> str | None:
@@ -267,6 +274,8 @@ def _interpreter() -> dict[str, Any]:
 def _print(found: dict[str, Any], paper: Paper) -> None:
     hook, verifier, interpreter = found["hook"], found["verifier"], found["interpreter"]
     verdict = paper.styled("active", "good") if found["active"] else paper.styled("NOT ACTIVE", "bad")
+    if found["active"] and not verifier["roots"]:
+        verdict += ", and " + paper.styled("no root is trusted: see what decides", "bad")
     paper.line(paper.styled(f"truststore-auto {interpreter['truststore_auto']}:", "strong"), verdict)
     _print_hook(hook, paper)
     paper.heading("what decides")
@@ -275,6 +284,8 @@ def _print(found: dict[str, Any], paper: Paper) -> None:
     paper.field("roots", f"{verifier['roots']}{since}", None if verifier["roots"] else "bad")
     for problem in verifier["problems"]:
         paper.field("problem", problem, "warn")
+    if verifier["hint"]:
+        paper.field("hint", verifier["hint"])
     paper.heading("variables that change it")
     for variable in found["variables"]:
         paper.line(f"  {_explain.printable(variable['name'])}={_explain.printable(variable['value'])}")
