@@ -14,7 +14,10 @@ from benchmarks.figures import Budget, Row
 from benchmarks.processes import server
 from benchmarks.sizes import OfflineSizes, Sizes, SmokeSizes
 
-SUITES = ("startup", "contexts", "handshakes", "load", "growth", "programs", "gate")
+SUITES = ("startup", "contexts", "handshakes", "load", "growth", "programs", "gate", "macos")
+# Not unless asked for: it installs Wine and fetches Windows' Python.
+EXTRA_SUITES = ("windows",)
+_LAYOUTS = {"hashed": layouts.HASHED, "directory": layouts.DIRECTORY_ONLY, "bundle": layouts.BUNDLE_ONLY}
 
 
 def main() -> int:
@@ -23,6 +26,8 @@ def main() -> int:
         directory = pathlib.Path(arguments.directory or temporary).resolve()
         directory.mkdir(parents=True, exist_ok=True)
         sizes = SmokeSizes() if arguments.smoke else OfflineSizes() if arguments.offline else Sizes()
+        sizes.rounds = arguments.rounds or sizes.rounds
+        sizes.layouts = arguments.layouts or sizes.layouts
         about: dict[str, object] = {"machine before": report.machine()}
         rows: list[Row] = []
         found: list[Budget] = []
@@ -31,7 +36,11 @@ def main() -> int:
             about.setdefault("versions", report.versions(measurement.environments))
             for suite in arguments.only:
                 _say(f"{suite}: {measurement.name}")
-                new_rows, new_budgets = measurement.perform(suite)
+                try:
+                    new_rows, new_budgets = measurement.perform(suite)
+                except delegated.MissingSystem as missing:
+                    _say(f"{suite} is left out: {missing}")
+                    continue
                 rows += new_rows
                 found += [
                     Budget(f"{it.what} ({measurement.name})", it.must, it.measured, it.holds) for it in new_budgets
@@ -58,8 +67,15 @@ def _arguments() -> argparse.Namespace:
         type=lambda text: text.split(","),
         default=list(SUITES),
         metavar="SUITE,...",
-        help=f"some of {', '.join(SUITES)}",
+        help=f"some of {', '.join((*SUITES, *EXTRA_SUITES))} (default: all but the last)",
     )
+    parser.add_argument(
+        "--layouts",
+        type=lambda text: tuple(_LAYOUTS[name] for name in text.split(",")),
+        metavar="NAME,...",
+        help=f"which trust stores: some of {', '.join(_LAYOUTS)}; what needs only one takes the first",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often all variants are asked in turn")
     parser.add_argument("--json", metavar="FILE", help="write every sample to FILE")
     parser.add_argument("--directory", metavar="DIR", help="keep the environments in DIR and use them again next time")
     parser.add_argument(
@@ -72,7 +88,7 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.offline is not None and arguments.only == list(SUITES):
         arguments.only = [suite for suite in SUITES if suite != "programs"]
-    unknown = set(arguments.only) - set(SUITES)
+    unknown = set(arguments.only) - {*SUITES, *EXTRA_SUITES}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     return arguments
@@ -102,20 +118,24 @@ class _Measurement:
         group = f"{suite}, {self.name}"
         if suite == "startup":
             return startup.measure(self.environments, self._sizes, group)
+        if suite == "windows":
+            return delegated.measure_windows(self.environments, self._pki, self._sizes)
         if self._reason is not None:
             _say(f"{suite} is left out: {self._reason}")
             return [], []
         several = {name: self._layouts[name] for name in self._sizes.layouts}
-        hashed = self._layouts[layouts.HASHED]
+        first = self._layouts[self._sizes.layouts[0]]
         if suite == "contexts":
             return contexts.measure(self._without_floor, several, self._sizes, group)
         if suite == "handshakes":
             return handshakes.measure(self._without_floor, several, self._pki, self._sizes, group)
         if suite == "growth":
-            return load.measure_growth(self._without_floor, hashed, self._pki / "ECDSA.pem", self._sizes, group)
+            return load.measure_growth(self._without_floor, first, self._pki / "ECDSA.pem", self._sizes, group)
         if suite == "gate":
-            return delegated.measure_gate(self.environments, hashed, self._pki, self._sizes, group)
-        return self._over_tcp(suite, hashed, group)
+            return delegated.measure_gate(self.environments, first, self._pki, self._sizes, group)
+        if suite == "macos":
+            return delegated.measure_macos(self.environments, self._pki, first.bundle, self._sizes, group)
+        return self._over_tcp(suite, first, group)
 
     def _over_tcp(self, suite: str, layout: layouts.Layout, group: str) -> tuple[list[Row], list[Budget]]:
         folder = self._directory / "files"

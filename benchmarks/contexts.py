@@ -23,6 +23,8 @@ def measure(
             for worker in asked.values():
                 worker.ask("contexts", count=2)  # what is done once per process
             ready = compare(title, "a context ready to verify", asked, sizes.rounds, "contexts", count=10)
+            floor = compare(title, ready.what, {EMPTY: asked[STOCK]}, sizes.rounds, "empty_contexts", count=10)
+            ready.samples.update(floor.samples)
         ready_for = [_total(environments, layout, title, count, sizes) for count in sizes.context_counts]
         memory = _memory(environments, layout, title)
         rows += [ready, *ready_for, memory]

@@ -132,7 +132,7 @@ def measure_growth(
         ("connections on one context", "long_series", sizes.connections),
         ("connections, each with a new context", "long_series_of_contexts", sizes.contexts),
     ):
-        growth = _Growth(environments, layout, pem, task, count, sizes.series_seconds)
+        growth = _Growth(environments, layout, pem, task, count, sizes.growth_seconds)
         rows += growth.rows(group, what)
         budgets += growth.budgets(what)
     return rows, budgets
@@ -161,10 +161,12 @@ class _Growth:
         made = ", ".join(f"{variant} {len(it['cpu'])}" for variant, it in self._good.items())
         early, late = ({variant: [self._tenth(variant, last)] for variant in self._good} for last in (False, True))
         memory = {variant: [self._growth(variant)] for variant in self._good}
+        per_thousand = {variant: [self._growth(variant, each=1000)] for variant in self._good}
         return [
             Row(group, f"{what}: second tenth (made: {made})", "ns", early, self._failures),
             Row(group, f"{what}: last tenth", "ns", late, self._failures),
             Row(group, f"{what}: growth of memory from the second tenth on", "bytes", memory, self._failures),
+            Row(group, f"{what}: the same for each 1000 of them", "bytes", per_thousand, self._failures),
         ]
 
     def budgets(self, what: str) -> list[Budget]:
@@ -182,6 +184,9 @@ class _Growth:
         tenth = max(len(times) // 10, 1)
         return statistics.median(times[-tenth:] if last else times[tenth : 2 * tenth] or times)
 
-    def _growth(self, variant: str) -> float:
-        resident = self._good[variant]["resident"]
-        return float(resident[-1] - resident[min(1, len(resident) - 1)])
+    def _growth(self, variant: str, each: int | None = None) -> float:
+        """Bytes that came after the first tenth of what was made; in all, or for `each` so many connections."""
+        readings: list[tuple[int, int]] = self._good[variant]["resident"]
+        made, last = readings[-1]
+        since, first = next((number, size) for number, size in readings if number * 10 >= made)
+        return (last - first) * (each / max(made - since, 1) if each else 1.0)

@@ -24,16 +24,15 @@ _shuffled = random.Random(7)
 
 
 class Worker:
-    """A `worker.py` in the interpreter of one variant, which sees the trust store of one layout, or the machine's."""
+    """A process that runs `worker.py`, or one like it."""
 
-    def __init__(self, environment: Environment, layout: Layout | None) -> None:
-        command = [environment.python, WORKER]
+    def __init__(self, command: list[str], variables: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            command if layout is None else layout.command(*command),
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=clean_environment(),
+            env=clean_environment() if variables is None else variables,
         )
 
     def ask(self, task: str, **parameters: object) -> dict[str, Any]:
@@ -49,6 +48,13 @@ class Worker:
         found: dict[str, Any] = json.loads(answer) if answer else {"error": self._end()}
         return found
 
+    def must(self, task: str, **parameters: object) -> dict[str, Any]:
+        """The same for what nothing can be measured without. Raises `RuntimeError` if the worker fails."""
+        answer = self.ask(task, **parameters)
+        if "error" in answer:
+            raise RuntimeError(f"{task}: {answer['error']}")
+        return answer
+
     def _end(self) -> str:
         return f"the worker has ended with status {self._process.wait()}"
 
@@ -61,11 +67,23 @@ class Worker:
 
 @contextmanager
 def workers(environments: Mapping[str, Environment], layout: Layout | None) -> Iterator[dict[str, Worker]]:
-    """A worker for each variant in `environments`."""
+    """A worker for each variant in `environments`, which sees the trust store of `layout`, or the machine's."""
+    commands = {variant: [environment.python, WORKER] for variant, environment in environments.items()}
+    if layout is not None:
+        commands = {variant: layout.command(*command) for variant, command in commands.items()}
+    with running(commands) as made:
+        yield made
+
+
+@contextmanager
+def running(
+    commands: Mapping[str, list[str]], variables: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Worker]]:
+    """A worker for each of `commands`."""
     with ExitStack() as stack:
         made = {}
-        for variant, environment in environments.items():
-            made[variant] = Worker(environment, layout)
+        for variant, command in commands.items():
+            made[variant] = Worker(command, variables)
             stack.callback(made[variant].close)
         yield made
 
@@ -79,16 +97,26 @@ def in_turn(variants: Mapping[str, Any], rounds: int) -> Iterator[list[str]]:
 
 
 def compare(
-    group: str, what: str, asked: Mapping[str, Worker], rounds: int, task: str, clock: str = "cpu", **parameters: object
+    group: str,
+    what: str,
+    asked: Mapping[str, Worker],
+    rounds: int,
+    task: str,
+    clock: str = "cpu",
+    own: Mapping[str, Mapping[str, object]] | None = None,
+    **parameters: object,
 ) -> Row:
-    """Ask all workers for the same task in each of `rounds`. A sample is the median of what one answer holds."""
+    """Ask all workers for the same task in each of `rounds`. A sample is the median of what one answer holds.
+
+    `own` are parameters of one variant alone.
+    """
     samples: dict[str, list[float]] = {variant: [] for variant in asked}
     failures: dict[str, str] = {}
     for names in in_turn(asked, rounds):
         for variant in names:
             if variant in failures:
                 continue
-            answer = asked[variant].ask(task, **parameters)
+            answer = asked[variant].ask(task, **parameters, **(own or {}).get(variant, {}))
             if "error" in answer:
                 failures[variant] = answer["error"]
                 samples[variant] = []

@@ -25,7 +25,9 @@ class Sizes:
     tasks = 500
     connections = 36_000  # ten a second for an hour
     contexts = 3_600  # one a second for an hour
+    many_anchors = True  # whether the macOS double also judges with a bundle of extra anchors
     series_seconds = 60.0  # for each variant; one that has not done it by then, stops
+    growth_seconds = 90.0  # the same for the two lines above
 
 
 class OfflineSizes(Sizes):
@@ -52,4 +54,6 @@ class SmokeSizes(Sizes):
     tasks = 20
     connections = 100
     contexts = 20
+    many_anchors = False
     series_seconds = 5.0
+    growth_seconds = 3.0

@@ -10,12 +10,12 @@ on the machine disturb less.
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
 import gc
 import json
 import os
-import resource
 import socket
 import ssl
 import subprocess
@@ -209,36 +209,38 @@ def gated_handshakes(pem: str, version: str, count: int) -> dict[str, object]:
 
 
 def long_series(pem: str, version: str, count: int, seconds: float) -> dict[str, object]:
-    """`count` connections on one context, or as many as there is time for: time of each, memory at every tenth."""
-    server, watch, resident = server_context(pem), Stopwatch(), []
+    """`count` connections on one context, or as many as there is time for: the time of each, and readings of memory."""
     context = client_context(version)
-    end = time.monotonic() + seconds
-    for number in range(count):
-        if number % max(count // 10, 1) == 0:
-            resident.append(resident_bytes())
-            if time.monotonic() > end:
-                break
-        with watch:
-            handshake(context, server)
-    resident.append(resident_bytes())
-    return watch.result(resident=resident)
+    return _series(lambda: context, pem, count, seconds)
 
 
 def long_series_of_contexts(pem: str, version: str, count: int, seconds: float) -> dict[str, object]:
     """The same with a new context for each connection."""
-    server, watch, resident = server_context(pem), Stopwatch(), []
+    return _series(lambda: client_context(version), pem, count, seconds)
+
+
+def _series(context: Callable[[], ssl.SSLContext], pem: str, count: int, seconds: float) -> dict[str, object]:
+    """`resident` holds pairs: how many connections had been made, and the bytes of resident memory at that moment."""
+    server = server_context(pem)
+    # Written in full before the first connection: lists of numbers would grow by 80 bytes with each, which is more in
+    # an hour than what is looked for.
+    times, readings = array.array("q", range(count)), array.array("q", range(2 * 102))
+    made = taken = 0
     end = time.monotonic() + seconds
-    for number in range(count):
-        if number % max(count // 10, 1) == 0:
+    while True:
+        finished = made == count or time.monotonic() > end
+        if finished or made * 100 >= count * taken:
             gc.collect()
-            resident.append(resident_bytes())
-            if time.monotonic() > end:
-                break
-        with watch:
-            handshake(client_context(version), server)
-    gc.collect()
-    resident.append(resident_bytes())
-    return watch.result(resident=resident)
+            readings[2 * taken], readings[2 * taken + 1] = made, resident_bytes()
+            taken += 1
+        if finished:
+            break
+        start = time.process_time_ns()
+        handshake(context(), server)
+        times[made] = time.process_time_ns() - start
+        made += 1
+    pairs = [(readings[2 * number], readings[2 * number + 1]) for number in range(taken)]
+    return {"cpu": list(times[:made]), "resident": pairs}
 
 
 # ---- over TCP, with the server in another process -------------------------------------------------------------------
@@ -379,6 +381,8 @@ def httpx_get(url: str, count: int) -> dict[str, object]:
 
 def program(command: list[str]) -> dict[str, object]:
     """Run another program to its end. `cpu` is what that used."""
+    import resource  # Windows has none
+
     watch = Stopwatch()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with watch:

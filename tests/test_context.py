@@ -7,6 +7,7 @@ import inspect
 import os
 import pathlib
 import re
+import socket
 import ssl
 import threading
 import warnings
@@ -142,6 +143,28 @@ def test_construction() -> None:
         ssl.SSLContext("no protocol")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", [None, ""])
+def test_who_takes_the_class_must_name_the_server(name: str | None, system_store: object) -> None:
+    """Unless it says that it wants no name checked. Over BIOs, the standard library takes no name for that."""
+    context = truststore.SSLContext(CLIENT)
+    with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    with socket.socket() as sock, pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        context.wrap_socket(sock, server_hostname=name)
+    context.check_hostname = False
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+
+
+def test_a_program_that_injects_must_name_the_server(system_store: object) -> None:
+    with injection(by_program=True), pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+
+
+def test_a_program_that_does_not_know_of_us_need_not_name_the_server(system_store: object) -> None:
+    """Its context behaves as without the hook: the program may check the name itself."""
+    assert ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()).server_hostname is None
+
+
 def test_contexts_made_before_an_injection_are_instances_while_it_lasts() -> None:
     before = new_genuine(CLIENT)
     assert isinstance(before, ssl.SSLContext)
@@ -150,6 +173,49 @@ def test_contexts_made_before_an_injection_are_instances_while_it_lasts() -> Non
     assert not isinstance(object(), ssl.SSLContext)
     with injection():
         assert not isinstance(before, Ours)
+
+
+class WithInit(Ours):
+    """As a subclass of the public package's class must be written."""
+
+    def __init__(self, protocol: int, name: str) -> None:
+        super().__init__(protocol)
+        self.name = name
+
+
+class WithOwnProtocol(Ours):
+    def __init__(self) -> None:
+        super().__init__(protocol=CLIENT)
+
+
+class WithNew(Ours):
+    """As a subclass of the standard library's class may be written."""
+
+    def __new__(cls, port: int) -> WithNew:
+        return super().__new__(cls, CLIENT)  # type: ignore[return-value]
+
+
+class Mixin:
+    def __init__(self, *args: object) -> None:
+        self.seen = args
+
+
+class WithMixin(Ours, Mixin):
+    """The standard library's class has no `__init__`, so a mixin's is called."""
+
+
+def test_a_subclass_may_hand_the_protocol_on() -> None:
+    context = WithInit(CLIENT, name="x")
+    assert (context.name, context.protocol, context.verify_mode) == ("x", CLIENT, ssl.CERT_REQUIRED)
+    assert WithNew(443).protocol == CLIENT
+    assert WithMixin(CLIENT).seen == (CLIENT,)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.*deprecated:DeprecationWarning")
+def test_a_protocol_that_comes_too_late_is_refused() -> None:
+    """Not ignored: the context would be of the default protocol, which verifies nothing."""
+    with pytest.raises(TypeError, match="already"):
+        WithOwnProtocol()
 
 
 def test_a_program_may_derive_from_it_and_from_an_abstract_class() -> None:

@@ -246,6 +246,8 @@ def test_what_cannot_be_opened_is_reported_and_the_next_is_taken(root: Root) -> 
         ("3513523f", False),
         ("3513523.0", False),
         ("3513523g.0", False),
+        ("351g523f.0", False),
+        ("g513523f.0", False),
         ("ca-certificates.crt", False),
         ("README.0", False),
         ("3513523f.²", False),

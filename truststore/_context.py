@@ -254,6 +254,31 @@ class _VerificationOn:
         _creation_lock.release()
 
 
+class _OutsideTheEventLoop:
+    """Hides asyncio's running loop from this thread while files are looked at that OpenSSL reads without us.
+
+    Tools that watch a loop for blocking calls (blockbuster, for one) replace functions of `os` and `io`, and raise in
+    a thread that runs a loop. They never see OpenSSL read the same files in the same place; should they see us, a
+    program that works without us would fail.
+    """
+
+    __slots__ = ("_events", "_loop")
+
+    def __enter__(self) -> None:
+        self._loop: object = None
+        events: Any = sys.modules.get("asyncio.events")
+        self._events = events
+        running = getattr(events, "_get_running_loop", None)  # another thread may be importing asyncio just now
+        if running is not None:
+            self._loop = running()
+            if self._loop is not None:
+                events._set_running_loop(None)
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None:
+            self._events._set_running_loop(self._loop)
+
+
 def _verification_on(context: Any) -> _Unlocked | _VerificationOn:
     trust = getattr(context, "_truststore", None)
     return _VerificationOn(context) if trust is not None and trust.delegable else _UNLOCKED
@@ -359,6 +384,16 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             self._truststore = _new_trust(additive=aware or injected_by_program)
         return self
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # A subclass of the public package's class hands the protocol on to here, where it is too late to choose one.
+        # Otherwise as if this method were not here: the arguments were for __new__, or are a mixin's.
+        if super(SSLContext, type(self)).__init__ is not object.__init__:
+            super().__init__(*args, **kwargs)
+        elif (args or kwargs) and type(self).__init__ is not SSLContext.__init__:
+            protocol = args[0] if args else kwargs.get("protocol")
+            if protocol is not None and protocol != self.protocol:
+                raise TypeError(f"the protocol is {self.protocol!r} already: give {protocol!r} to __new__, too")
+
     # ---- what to trust ----------------------------------------------------------------------------------------------
 
     def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
@@ -368,13 +403,14 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             super().load_verify_locations(cafile, capath, cadata)
             return
         asks_for_default = kept = False
-        if cafile is not None:
-            meaning = trust.meaning_of(cafile)
-            kept = meaning == _trust.KEPT
-            asks_for_default = meaning != _trust.CHOSEN
-            cafile = None if meaning == _trust.DEFAULT else cafile
-        if capath is not None and trust.is_system_directory(capath):
-            asks_for_default, capath = True, None
+        with _OutsideTheEventLoop():
+            if cafile is not None:
+                meaning = trust.meaning_of(cafile)
+                kept = meaning == _trust.KEPT
+                asks_for_default = meaning != _trust.CHOSEN
+                cafile = None if meaning == _trust.DEFAULT else cafile
+            if capath is not None and trust.is_system_directory(capath):
+                asks_for_default, capath = True, None
         if asks_for_default:
             self._ask_for_default()
             if cafile is None and capath is None and cadata is None:
@@ -408,10 +444,16 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             trust.sources.append(f"default certificates for {purpose}")
 
     def _ask_for_default(self) -> None:
-        self._truststore.asked_for_default = True
-        # The variables count as they are now: a program may set them for one context and unset them again.
-        if not self._truststore.configured and openssl.environment_store() is not None:
-            self._configure()
+        trust = self._truststore
+        trust.asked_for_default = True
+        with _OutsideTheEventLoop():
+            # The variables count as they are now: a program may set them for one context and unset them again.
+            if not trust.configured and openssl.environment_store() is not None:
+                self._configure()
+            # Here the standard library reads files, too. Not at the first connection: a program that makes its contexts
+            # before its event loop runs wants none read in it.
+            elif not trust.delegable:
+                openssl.system_store()
 
     # ---- the door ---------------------------------------------------------------------------------------------------
 
@@ -466,6 +508,9 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             self._trust_as_a_server()
             with _verification_on(self):
                 return create(session)
+        # The public API's promise, for BIOs, too: the standard library would check no name there, and say nothing.
+        if trust.additive and not server_hostname and self.check_hostname:
+            raise ValueError("check_hostname requires server_hostname")
         verifier = trust.verifier()
         if verifier is not None:
             return self._behind_a_gate(verifier, server_hostname, owner, create)
@@ -494,7 +539,7 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             )
             trust.consulted = True
             # A TLS 1.2 peer must not come with another certificate after the verdict.
-            _Raw.options.__set__(self, _Raw.options.__get__(self) | ssl.OP_NO_RENEGOTIATION)
+            _Raw.options.__set__(self, _Raw.options.__get__(self) | int(ssl.OP_NO_RENEGOTIATION))
             try:
                 _switch_verification_off(self)
                 real = create(None)  # a resumed session would carry no chain
@@ -520,17 +565,18 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
     def _configure(self) -> None:
         """Give OpenSSL the anchors of the store and the extra ones. Doing it twice does no harm, only costs time."""
         trust = self._truststore
-        trust.store = store = openssl.store()
-        trust.problems = list(store.problems)
-        if store.by_openssl:
-            super().set_default_verify_paths()
-        else:
-            self._load(store)
-        for file in trust.extra_files():
-            try:
-                super().load_verify_locations(cafile=file)
-            except (OSError, ssl.SSLError) as error:
-                trust.cannot_use_extra(file, error)
+        with _OutsideTheEventLoop():
+            trust.store = store = openssl.store()
+            trust.problems = list(store.problems)
+            if store.by_openssl:
+                super().set_default_verify_paths()
+            else:
+                self._load(store)
+            for file in trust.extra_files():
+                try:
+                    super().load_verify_locations(cafile=file)
+                except (OSError, ssl.SSLError) as error:
+                    trust.cannot_use_extra(file, error)
         trust.configured = True
         _settle_strict(self)
         debug(f"context {id(self):#x} trusts {store.describe()}" + "".join(f"; {it}" for it in trust.problems))

@@ -41,6 +41,16 @@ MUTANTS = [
     ("certificates are not released", BACKEND, 'return references.own(certificate, "SecCertificateCreateWithData") if certificate else None', "return certificate"),
     ("lists of anchors are not released", BACKEND, 'cf.items_of(references.own(array.value, "SecTrustCopyAnchorCertificates"))', "cf.items_of(array.value)"),
     ("a borrowed domain is released", BACKEND, "    domain = cf.text_of(framework.CFErrorGetDomain(error))\n", '    domain = cf.text_of(references.own(framework.CFErrorGetDomain(error), ""))\n    framework.CFRelease(description)\n'),
+    # -- anchors that are kept
+    ("anchors are kept for others", BACKEND, " or kept.ders != anchors:", ":"),
+    ("as many anchors are the same anchors", BACKEND, "kept.ders != anchors", "len(kept.ders) != len(anchors)"),
+    ("a child uses its parent's anchors", BACKEND, " or kept.process != os.getpid()", ""),
+    ("a child releases its parent's anchors", BACKEND, "while self._owned and self.process == current_process():", "while self._owned:"),
+    ("no anchors are kept", BACKEND, "kept = self._kept = _Anchors(anchors)", "kept = _Anchors(anchors)"),
+    ("kept anchors are never released", BACKEND, "            self._release(self._owned.pop())", "            self._owned.pop()"),
+    ("anchors that cannot be made are not released", BACKEND, "            self.__exit__()\n            raise\n", "            self._owned.clear()\n            raise\n"),
+    ("kept anchors are released by a name that may be gone", BACKEND, "            self._release(self._owned.pop())", "            core_foundation().CFRelease(self._owned.pop())"),
+    ("another verification's anchors are released at once", BACKEND, "            kept = self._kept = _Anchors(anchors)", "            if kept is not None:\n                kept.__exit__()\n            kept = self._kept = _Anchors(anchors)"),
     # -- NULL
     ("NULL is owned", CF, '            raise machinery_error(call, "it returned NULL")\n', "            pass\n"),
     ("NULL of the TLS policy is passed on", BACKEND, 'references.own(security().SecPolicyCreateSSL(True, _server_name(references, options)), "SecPolicyCreateSSL")', "security().SecPolicyCreateSSL(True, _server_name(references, options))"),
@@ -48,7 +58,7 @@ MUTANTS = [
     ("a name that cannot be made means no name", CF, '        return self.own(\n            core_foundation().CFStringCreateWithBytes(', '        return (lambda reference, call: reference and self.own(reference, call))(\n            core_foundation().CFStringCreateWithBytes('),
     ("NULL of the trust object is passed on", BACKEND, '    return references.own(trust.value, "SecTrustCreateWithCertificates")', '    return trust.value and references.own(trust.value, "")'),
     ("a certificate that macOS cannot parse is left out", BACKEND, "[_peer_certificate(references, der, index) for index, der in enumerate(chain)]", "[each for each in (_certificate(references, der) for der in chain) if each]"),
-    ("an anchor that macOS cannot parse is left out", BACKEND, "[_anchor(references, der, index) for index, der in enumerate(anchors)]", "[each for each in (_certificate(references, der) for der in anchors) if each]"),
+    ("an anchor that macOS cannot parse is left out", BACKEND, "[_anchor(self, der, index) for index, der in enumerate(ders)]", "[each for each in (_certificate(self, der) for der in ders) if each]"),
     # -- bindings
     ("CFDataCreate's result is cut", CF, 'Signature("CFDataCreate", (c_void_p, c_void_p, c_long), c_void_p, OWNED)', 'Signature("CFDataCreate", (c_void_p, c_void_p, c_long), c_int32, OWNED)'),
     ("SecPolicyCreateSSL's result is cut", SECURITY, 'Signature("SecPolicyCreateSSL", (c_bool, c_void_p), c_void_p, OWNED)', 'Signature("SecPolicyCreateSSL", (c_bool, c_void_p), c_int32, OWNED)'),
@@ -69,7 +79,7 @@ MUTANTS = [
     ("the system's anchors stay off", BACKEND, '        _check(security().SecTrustSetAnchorCertificatesOnly(trust, only), "SecTrustSetAnchorCertificatesOnly")\n', ""),
     ("only the extra anchors count", BACKEND, "SecTrustSetAnchorCertificatesOnly(trust, only)", "SecTrustSetAnchorCertificatesOnly(trust, True)"),
     ("the system's anchors always count", BACKEND, "SecTrustSetAnchorCertificatesOnly(trust, only)", "SecTrustSetAnchorCertificatesOnly(trust, False)"),
-    ("the system's anchors are switched on too early", BACKEND, '        _check(security().SecTrustSetAnchorCertificates(trust, array), "SecTrustSetAnchorCertificates")\n', '        security().SecTrustSetAnchorCertificatesOnly(trust, only)\n        _check(security().SecTrustSetAnchorCertificates(trust, array), "SecTrustSetAnchorCertificates")\n        return\n'),
+    ("the system's anchors are switched on too early", BACKEND, '        _check(security().SecTrustSetAnchorCertificates(trust, native.reference), "SecTrustSetAnchorCertificates")\n', '        security().SecTrustSetAnchorCertificatesOnly(trust, only)\n        _check(security().SecTrustSetAnchorCertificates(trust, native.reference), "SecTrustSetAnchorCertificates")\n        return\n'),
     ("no anchors at all means the system's", BACKEND, "        if not anchors and not only:\n", "        if not anchors:\n"),
     ("the moment is ignored", BACKEND, "        if self._moment is not None:\n".replace("        if", "            if"), "            if False:\n"),
     # -- policy
@@ -92,7 +102,7 @@ MUTANTS = [
     ("an unreachable trustd is a verdict", BACKEND, "or code in _NO_VERDICT", ""),
     ("a foreign error domain is a verdict", BACKEND, 'if domain != "NSOSStatusErrorDomain" or code in _NO_VERDICT:', "if code in _NO_VERDICT:"),
     ("the status of the trust object is ignored", BACKEND, '    _check(status, "SecTrustCreateWithCertificates")\n', ""),
-    ("the status of setting anchors is ignored", BACKEND, '_check(security().SecTrustSetAnchorCertificates(trust, array), "SecTrustSetAnchorCertificates")', "security().SecTrustSetAnchorCertificates(trust, array)"),
+    ("the status of setting anchors is ignored", BACKEND, '_check(security().SecTrustSetAnchorCertificates(trust, native.reference), "SecTrustSetAnchorCertificates")', "security().SecTrustSetAnchorCertificates(trust, native.reference)"),
     ("the status of switching anchors on is ignored", BACKEND, '_check(security().SecTrustSetAnchorCertificatesOnly(trust, only), "SecTrustSetAnchorCertificatesOnly")', "security().SecTrustSetAnchorCertificatesOnly(trust, only)"),
     ("the status of the moment is ignored", BACKEND, '                _check(status, "SecTrustSetVerifyDate")\n', ""),
     ("no status is ever a failure", BACKEND, "    if status != sec.errSecSuccess:\n        words", "    if status > 0:\n        words"),

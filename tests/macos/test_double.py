@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import byref, c_bool, c_int32, c_long, c_ulong, c_void_p
+from ctypes import byref, c_bool, c_char_p, c_int32, c_long, c_uint32, c_ulong, c_void_p
 from typing import Any
 
 import pytest
@@ -152,6 +152,62 @@ def test_strings_must_be_utf8(double: Double, content: bytes) -> None:
 def test_string_length_counts_utf16_units(double: Double) -> None:
     with References() as references:
         assert core_foundation().CFStringGetLength(references.string("aü中\U0001f600")) == 5
+
+
+# ---- what only other clients of the frameworks call -----------------------------------------------------------------
+
+
+class Unbound:
+    """Functions of CoreFoundation that the package does not bind; public truststore does, for the benchmarks."""
+
+    def __init__(self, double: Double) -> None:
+        library = double.libraries[cf.PATH]
+        self.append = library.CFArrayAppendValue
+        self.append.argtypes, self.append.restype = [c_void_p, c_void_p], None
+        self.new_array = library.CFArrayCreateMutable
+        self.new_array.argtypes, self.new_array.restype = [c_void_p, c_long, c_void_p], c_void_p
+        self.new_string = library.CFStringCreateWithCString
+        self.new_string.argtypes, self.new_string.restype = [c_void_p, c_char_p, c_uint32], c_void_p
+        self.text = library.CFStringGetCStringPtr
+        self.text.argtypes, self.text.restype = [c_void_p, c_uint32], c_char_p
+
+
+def test_mutable_arrays_retain_what_they_hold(misused_double: Double) -> None:
+    unbound, framework = Unbound(misused_double), core_foundation()
+    array = unbound.new_array(None, 0, callbacks())
+    assert framework.CFArrayGetCount(array) == 0
+    data = [framework.CFDataCreate(None, content, len(content)) for content in (b"a", b"bc", b"def")]
+    for each in data:
+        unbound.append(array, each)
+        framework.CFRelease(each)
+    assert framework.CFArrayGetCount(array) == 3
+    items = [framework.CFArrayGetValueAtIndex(array, index) for index in range(3)]
+    assert [cf.bytes_of(each) for each in items] == [b"a", b"bc", b"def"]
+    framework.CFRelease(array)
+    assert misused_double.live() == []
+    assert misused_double.violations() == []
+
+
+def test_misused_mutable_arrays(misused_double: Double) -> None:
+    unbound = Unbound(misused_double)
+    with References() as references:
+        array = references.own(unbound.new_array(None, 0, callbacks()), "CFArrayCreateMutable")
+        unbound.append(array, None)
+        one_violation(misused_double, "CFArrayAppendValue", "value is NULL")
+    misused_double.reset()
+    with References() as references:
+        unbound.append(references.array([]), references.data(b"abc"))
+    one_violation(misused_double, "immutable")
+
+
+@pytest.mark.parametrize(("content", "readable"), [(b"abc", True), (b"", True), ("ü".encode(), False)])
+def test_c_strings(double: Double, content: bytes, readable: bool) -> None:
+    unbound = Unbound(double)
+    with References() as references:
+        string = references.own(unbound.new_string(None, content, cf.kCFStringEncodingUTF8), "a string")
+        assert cf.text_of(string) == content.decode()
+        assert unbound.text(string, cf.kCFStringEncodingUTF8) == (content if readable else None)
+    assert unbound.new_string(None, b"\xff", cf.kCFStringEncodingUTF8) is None
 
 
 # ---- evaluation, asked directly ------------------------------------------------------------------------------------

@@ -48,8 +48,9 @@ def without_python(image: Image) -> Image:
     update = ("apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any")
     if image.run(*update, check=False).returncode:
         missing("the recipes for a slim image need a Debian mirror")
-    apt = ("apt-get", "-qy", "--allow-remove-essential", "--auto-remove", "purge")
-    image.run(*apt, "ca-certificates", "openssl", "python3-minimal", "python3.11-minimal", DEBIAN_FRONTEND="noninteractive")
+    purge = ("apt-get", "-qy", "--auto-remove", "purge")
+    packages = ("ca-certificates", "openssl", "python3-minimal", "python3.11-minimal")
+    image.run(*purge, *packages, DEBIAN_FRONTEND="noninteractive")
     for name in ("/usr/bin/python3", "/usr/sbin/update-ca-certificates", "/etc/ssl/certs"):
         assert not image.path(name).exists(), name
     return image

@@ -26,7 +26,7 @@ from truststore._verify import Revocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from truststore._verify import Options
 
@@ -145,6 +145,7 @@ class MacOSVerifier:
             raise ImportError(f"truststore needs macOS 10.8 or later, this is macOS {'.'.join(map(str, version))}")
         self._only_anchors = None if only_anchors is None else tuple(only_anchors)
         self._moment = moment
+        self._kept: _Anchors | None = None
 
     def verify(self, chain: Sequence[bytes], options: Options) -> None:
         """Return None if macOS trusts `chain` (DER, leaf first) under `options`.
@@ -162,21 +163,30 @@ class MacOSVerifier:
             )
         with References() as references:
             trust = _trust(references, chain, options)
-            self._set_anchors(references, trust, options.extra_anchors)
+            self._set_anchors(trust, options.extra_anchors)
             if self._moment is not None:
                 status = security().SecTrustSetVerifyDate(trust, references.date(self._moment))
                 _check(status, "SecTrustSetVerifyDate")
             _evaluate(references, trust, chain, options.server_name)
 
-    def _set_anchors(self, references: References, trust: int, extra_anchors: Sequence[bytes]) -> None:
+    def _set_anchors(self, trust: int, extra_anchors: Sequence[bytes]) -> None:
         only = self._only_anchors is not None
         anchors = (*(self._only_anchors or ()), *extra_anchors)
         if not anchors and not only:
             return
-        array = references.array([_anchor(references, der, index) for index, der in enumerate(anchors)])
-        _check(security().SecTrustSetAnchorCertificates(trust, array), "SecTrustSetAnchorCertificates")
+        # Held here until macOS has taken what is in it, whatever other threads put in its place.
+        native = self._native(anchors)
+        _check(security().SecTrustSetAnchorCertificates(trust, native.reference), "SecTrustSetAnchorCertificates")
         # The call above switches the system's anchors off. This one, which must come after it, brings them back.
         _check(security().SecTrustSetAnchorCertificatesOnly(trust, only), "SecTrustSetAnchorCertificatesOnly")
+
+    def _native(self, anchors: tuple[bytes, ...]) -> _Anchors:
+        """`anchors` for the framework. The last ones are kept: hardly a program has others from one time to the next,
+        and parsing a bundle of them takes longer than all the rest."""
+        kept = self._kept
+        if kept is None or kept.process != os.getpid() or kept.ders != anchors:
+            kept = self._kept = _Anchors(anchors)
+        return kept
 
     def roots(self) -> list[bytes]:
         """The DER certificates that macOS trusts for TLS servers: its own and the administrator's, less the denied.
@@ -371,6 +381,31 @@ def _system_anchors(references: References) -> list[int]:
     status = security().SecTrustCopyAnchorCertificates(ctypes.byref(array))
     _check(status, "SecTrustCopyAnchorCertificates")
     return cf.items_of(references.own(array.value, "SecTrustCopyAnchorCertificates"))
+
+
+class _Anchors(References):
+    """A CFArray of the certificates `ders`, released when nobody uses it any more.
+
+    Certificates never change, so threads may share them. A forked child leaves them alone.
+    """
+
+    __slots__ = ("_release", "ders", "process", "reference")
+
+    def __init__(self, ders: tuple[bytes, ...]) -> None:
+        super().__init__()
+        self.ders = ders
+        self.process = os.getpid()
+        # Kept, since the names of modules may be gone when the interpreter ends.
+        self._release = core_foundation().CFRelease
+        try:
+            self.reference = self.array([_anchor(self, der, index) for index, der in enumerate(ders)])
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __del__(self, current_process: Callable[[], int] = os.getpid) -> None:
+        while self._owned and self.process == current_process():
+            self._release(self._owned.pop())
 
 
 class _TrustSettings:

@@ -15,6 +15,9 @@ struct array_callbacks {
 static void callback(void) {}
 const struct array_callbacks kCFTypeArrayCallBacks = {0, {callback, callback, callback, callback}};
 
+/* An exported constant that holds NULL. */
+const CFTypeRef kCFAllocatorDefault = NULL;
+
 CFTypeRef kCFErrorDomainOSStatus;
 
 static void *copy_of(const void *bytes, size_t length) {
@@ -99,6 +102,33 @@ CFTypeRef CFStringCreateWithBytes(CFTypeRef allocator, const unsigned char *byte
     return is_utf8(bytes, (size_t)length) ? string_new((const char *)bytes, (size_t)length, __func__) : NULL;
 }
 
+/* `text` ends with a NUL; what is not of the encoding gives NULL. */
+CFTypeRef CFStringCreateWithCString(CFTypeRef allocator, const char *text, CFStringEncoding encoding) {
+    size_t length;
+    struct string *string;
+    if (call_fails(__func__) || !default_allocator(__func__, allocator) || !known_encoding(__func__, encoding))
+        return NULL;
+    if (!text) {
+        violation("%s: cStr is NULL, which ends the process on macOS", __func__);
+        return NULL;
+    }
+    length = strlen(text);
+    if (!is_utf8((const unsigned char *)text, length)) return NULL;
+    string = string_new(text, length, __func__);
+    if (encoding == ASCII && !string->ascii) {
+        CFRelease(string);
+        return NULL;
+    }
+    return string;
+}
+
+/* The string's own bytes where it keeps them in that encoding, which macOS promises for no string: here, ASCII alone. */
+const char *CFStringGetCStringPtr(CFTypeRef reference, CFStringEncoding encoding) {
+    const struct string *string = object_check(__func__, "theString", reference, STRING);
+    if (call_fails(__func__) || !string || !known_encoding(__func__, encoding)) return NULL;
+    return string->ascii && strlen(string->utf8) == string->length ? string->utf8 : NULL;
+}
+
 /* In UTF-16 code units. */
 CFIndex CFStringGetLength(CFTypeRef reference) {
     const struct string *string = object_check(__func__, "theString", reference, STRING);
@@ -180,13 +210,16 @@ struct array *array_new(const CFTypeRef *values, CFIndex count, const char *make
     return array;
 }
 
+static bool known_callbacks(const char *call, const void *callbacks) {
+    bool known = !callbacks || callbacks == &kCFTypeArrayCallBacks;
+    if (!known) violation("%s: callBacks = %p is neither NULL nor &kCFTypeArrayCallBacks", call, callbacks);
+    return known;
+}
+
 CFTypeRef CFArrayCreate(CFTypeRef allocator, const CFTypeRef *values, CFIndex count, const void *callbacks) {
     struct array *array;
-    if (call_fails(__func__) || !default_allocator(__func__, allocator)) return NULL;
-    if (callbacks && callbacks != &kCFTypeArrayCallBacks) {
-        violation("%s: callBacks = %p is neither NULL nor &kCFTypeArrayCallBacks", __func__, callbacks);
+    if (call_fails(__func__) || !default_allocator(__func__, allocator) || !known_callbacks(__func__, callbacks))
         return NULL;
-    }
     if (count < 0 || (count && !values)) {
         violation("%s: %ld values at %p", __func__, count, (const void *)values);
         return NULL;
@@ -202,6 +235,35 @@ CFTypeRef CFArrayCreate(CFTypeRef allocator, const CFTypeRef *values, CFIndex co
         array->retains = false;
     }
     return array;
+}
+
+/* `capacity` is a hint to macOS; 0 is none. */
+CFTypeRef CFArrayCreateMutable(CFTypeRef allocator, CFIndex capacity, const void *callbacks) {
+    struct array *array;
+    if (call_fails(__func__) || !default_allocator(__func__, allocator) || !known_callbacks(__func__, callbacks))
+        return NULL;
+    if (capacity < 0) {
+        violation("%s: capacity %ld", __func__, capacity);
+        return NULL;
+    }
+    array = array_new(NULL, 0, __func__);
+    array->retains = callbacks != NULL;
+    array->grows = true;
+    return array;
+}
+
+void CFArrayAppendValue(CFTypeRef reference, CFTypeRef value) {
+    struct array *array = object_check(__func__, "theArray", reference, ARRAY);
+    call_fails(__func__); /* counted; it has no way to fail */
+    if (!array) return;
+    if (!array->grows) {
+        violation("%s: theArray from %s is immutable", __func__, array->object.maker);
+        return;
+    }
+    if (array->retains && !object_check(__func__, "value", value, ANY_TYPE)) return;
+    array->values = realloc(array->values, (size_t)(array->count + 1) * sizeof *array->values);
+    if (!array->values) abort();
+    array->values[array->count++] = array->retains ? CFRetain(value) : value;
 }
 
 CFIndex CFArrayGetCount(CFTypeRef reference) {

@@ -69,6 +69,7 @@ struct array {
     CFTypeRef *values;
     CFIndex count;
     bool retains;
+    bool grows; /* made by CFArrayCreateMutable */
 };
 struct dictionary {
     struct object object;
