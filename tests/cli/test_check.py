@@ -167,7 +167,7 @@ def test_an_expired_intermediate_is_named(system: str, server: Server, company_r
 
 
 def test_a_certificate_that_is_not_valid_yet(system: str, server: Server, company_ca: Issued) -> None:
-    leaf = issue(company_ca, "localhost", "localhost", first=datetime.timedelta(hours=5, minutes=1))
+    leaf = issue(company_ca, "localhost", "localhost", first=datetime.timedelta(hours=5, minutes=59))
     seen = server.check(leaf)
     refused(seen, "not-yet-valid", 9)
     assert seen.cause("not-yet-valid")["facts"][0].startswith("CN=localhost becomes valid in 5 hours")
