@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 state = "idle"
 failure = None  # type: BaseException | None
 
+# What the process was started with; later the program may have set them itself, which is a decision of its own.
+inherited = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+
 
 def is_set(name):
     # type: (str) -> bool

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import ssl
+import subprocess
 import sys
+import textwrap
+import zipapp
 from collections.abc import Callable
 from pathlib import Path
 
 import certifi
 import pytest
+from harness.environment import clean_environment
+from harness.environments import PROJECT
 from harness.pki import Authority
 
 import truststore
@@ -113,6 +119,91 @@ def test_a_bundle_outside_site_packages(tmp_path: Path, site_packages: Path) -> 
     file = tmp_path / "cacert.pem"
     file.write_bytes(CERTIFI.read_bytes())
     assert _bundles.judge(str(file)) == _bundles.CHOSEN
+
+
+class TestElsewhere:
+    """Programs that run from a directory that `pip install --target` filled, a PEX, or an archive."""
+
+    @pytest.fixture
+    def target(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """An entry of `sys.path` with certifi in it, as an installer leaves it."""
+        target = tmp_path / "app"
+        shutil.copytree(CERTIFI.parent, target / "certifi")
+        digest = base64.urlsafe_b64encode(hashlib.sha256(CERTIFI.read_bytes()).digest()).rstrip(b"=").decode()
+        info = target / "certifi-1.0.dist-info"
+        info.mkdir()
+        (info / "RECORD").write_text(f"certifi/cacert.pem,sha256={digest},1\ncertifi-1.0.dist-info/RECORD,,\n")
+        monkeypatch.setattr(sys, "path", [str(target), *sys.path])
+        return target
+
+    def test_as_shipped(self, target: Path) -> None:
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.SHIPPED
+
+    def test_among_entries_that_are_no_text(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "path", [None, target, 7, *sys.path])
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.SHIPPED
+        assert _bundles.judge(str(CERTIFI)) == _bundles.SHIPPED
+
+    def test_a_directory_that_links_to_where_it_is_kept(self, target: Path, tmp_path: Path) -> None:
+        (target / "certifi").rename(tmp_path / "kept")
+        (target / "certifi").symlink_to(tmp_path / "kept")
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.SHIPPED
+        assert _bundles.judge(str(tmp_path / "kept" / "cacert.pem")) == _bundles.CHOSEN
+
+    def test_changed(self, target: Path, private_ca: Authority) -> None:
+        with (target / "certifi" / "cacert.pem").open("a") as text:
+            text.write(private_ca.pem)
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.CHOSEN
+
+    @pytest.mark.parametrize("record", ["", "certifi/cacert.pem,,\n", "certifi/cacert.pem,shake_128=AAAA,1\n"])
+    def test_a_record_that_proves_nothing(self, target: Path, record: str) -> None:
+        (target / "certifi-1.0.dist-info" / "RECORD").write_text(record)
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.CHOSEN
+
+    def test_a_programs_own_copy(self, target: Path) -> None:
+        (target / "program").mkdir()
+        shutil.copy(CERTIFI, target / "program" / "cas.pem")
+        assert _bundles.judge(str(target / "program" / "cas.pem")) == _bundles.CHOSEN
+
+    def test_private_roots(self, target: Path, tmp_path: Path) -> None:
+        text = private_roots(tmp_path, 100)
+        (target / "certifi" / "cacert.pem").write_bytes(text)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
+        (target / "certifi-1.0.dist-info" / "RECORD").write_text(f"certifi/cacert.pem,sha256={digest},1\n")
+        assert _bundles.judge(str(target / "certifi" / "cacert.pem")) == _bundles.CHOSEN
+
+    @pytest.mark.parametrize("change", ["nothing", "the bundle", "what was unpacked", "the record"])
+    def test_an_archive(self, target: Path, tmp_path: Path, private_ca: Authority, change: str) -> None:
+        """certifi unpacks its bundle to a temporary file."""
+        if change == "the bundle":
+            with (target / "certifi" / "cacert.pem").open("a") as text:
+                text.write(private_ca.pem)
+        elif change == "the record":
+            (target / "certifi-1.0.dist-info" / "RECORD").unlink()
+        archive = tmp_path / "app.pyz"
+        (target / "__main__.py").touch()
+        zipapp.create_archive(target, archive)
+        program = """
+            import shutil, sys
+            sys.path.insert(0, sys.argv[1])
+            import certifi
+            from truststore import _bundles
+            assert certifi.__file__.startswith(sys.argv[1])
+            if sys.argv[3] == "what was unpacked":
+                with open(certifi.where(), "a") as text:
+                    text.write("changed")
+            shutil.copy(certifi.where(), sys.argv[2])
+            print(_bundles.judge(certifi.where()), _bundles.judge(sys.argv[2]), sep="|")
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program), archive, tmp_path / "copy.pem", change],
+            env=clean_environment(PYTHONPATH=str(PROJECT)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        judgement = _bundles.SHIPPED if change == "nothing" else _bundles.CHOSEN
+        assert done.stdout.strip() == f"{judgement}|{_bundles.CHOSEN}"
 
 
 def test_a_link_into_site_packages(tmp_path: Path, install: Install) -> None:

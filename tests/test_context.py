@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import inspect
+import os
 import pathlib
 import re
 import socket
@@ -298,10 +299,13 @@ def test_the_anchors_are_configured_once_per_context(system_store: object, monke
     assert loads == [context]
 
 
-def test_a_fork_while_another_thread_configures_does_not_hang_the_child(system_store: object) -> None:
+def test_a_fork_while_another_thread_configures_does_not_hang_the_child(
+    system_store: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context = truststore.SSLContext(CLIENT)
-    context._truststore._lock.acquire()  # as in a child whose parent's other thread held it ...
-    context._truststore._lock_owner -= 1  # ... in another process
+    context._truststore.configuration_lock().acquire()  # as in a child whose parent's other thread held it ...
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)  # ... in another process
     thread = threading.Thread(target=lambda: context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), False, "localhost"))
     thread.start()
     thread.join(timeout=30)

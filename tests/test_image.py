@@ -12,6 +12,7 @@ import pytest
 from harness.environments import Environment, NewEnvironment
 
 from truststore import _image
+from truststore._commands import image as image_command
 from truststore._image import BEGIN, END, Image, ImageError
 
 WHO = "import ssl; print(ssl.SSLContext.__module__)"
@@ -60,6 +61,22 @@ def test_what_was_there_stays_and_comes_back(before: bytes, image: Image) -> Non
         assert not os.path.exists(image.file)
     image.remove()  # nothing to do
     assert not image.installed()
+
+
+@pytest.mark.parametrize("before", [None, b"", b"first = 1\n"])
+def test_what_is_printed_is_what_is_installed(
+    before: bytes | None, image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, so that it can be read; and afterwards, so that a file can be compared with it."""
+    file = pathlib.Path(image.file)
+    if before is not None:
+        file.write_bytes(before)
+    for _ in range(2):
+        image_command._print(image)
+        title, block = capsys.readouterr().out.split("\n", 1)
+        assert title == f"# for {file}"
+        image.install()
+        assert file.read_bytes() == (before or b"") + block.encode("ascii")
 
 
 def test_a_link_stays_a_link(image: Image, tmp_path: pathlib.Path) -> None:

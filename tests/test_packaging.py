@@ -128,15 +128,32 @@ def test_the_switch_refuses_what_it_does_not_know(tmp_path: pathlib.Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_the_source_distribution_builds_the_same_wheel(wheel: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    source = build(PROJECT, tmp_path / "dist", "sdist")
+def unpacked_source(directory: pathlib.Path) -> pathlib.Path:
+    source = build(PROJECT, directory / "dist", "sdist")
     with tarfile.open(source) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
-    (root,) = (tmp_path / "unpacked").iterdir()
+        archive.extractall(directory / "unpacked", filter="data")
+    (root,) = (directory / "unpacked").iterdir()
+    return root
+
+
+def test_the_source_distribution_builds_the_same_wheel(wheel: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    root = unpacked_source(tmp_path)
     assert contents(build(root, tmp_path / "again")) == contents(wheel)
     # ... and is complete: whoever packages it can run the tests, and switch to the other startup file.
     assert (root / "tests" / "test_packaging.py").is_file()
     assert (root / "truststore_autoinject.start").is_file()
+
+
+def test_every_build_gives_the_same_bytes(wheel: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """With the same hatchling, whatever the files' times, modes and place, and the time zone: the page on scanners."""
+    root = unpacked_source(tmp_path)
+    for path in root.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (1e9, 1e9))
+    assert build(root, tmp_path / "again", TZ="Pacific/Auckland").read_bytes() == wheel.read_bytes()
+    first = build(PROJECT, tmp_path / "first", SOURCE_DATE_EPOCH="1700000000").read_bytes()
+    second = build(root, tmp_path / "second", SOURCE_DATE_EPOCH="1700000000").read_bytes()
+    assert first == second != wheel.read_bytes()
 
 
 # ---- installing and uninstalling ------------------------------------------------------------------------------------

@@ -176,6 +176,20 @@ def test_disabled_verifies_as_stock(hooked: Environment, url: str, private_ca: A
     assert done.stdout == "disabled NoneType ssl refused hello\n"
 
 
+@pytest.mark.parametrize("first", ["", "import ssl", "import ssl; ssl.create_default_context()"])
+def test_a_variable_that_the_program_sets_itself_counts_wherever_it_points(
+    first: str, breakable: Environment, url: str, private_ca: Authority
+) -> None:
+    """An inherited one that points into the environment is the distribution's, and is ignored."""
+    file = breakable.directory / "our-ca.pem"
+    file.write_text(private_ca.pem)
+    setting = f"{first}\nimport os; os.environ['SSL_CERT_FILE'] = {str(file)!r}\n"
+    done = breakable.run("-c", setting + VERDICTS, url, private_ca.file)
+    assert done.stdout == "injected NoneType truststore._context hello hello\n"
+    done = breakable.run("-c", VERDICTS, url, private_ca.file, SSL_CERT_FILE=str(file))
+    assert done.stdout == "injected NoneType truststore._context refused hello\n"
+
+
 def test_debug_tells_each_decision_on_a_line_of_stderr(hooked: Environment, url: str, private_ca: Authority) -> None:
     assert hooked.run("-c", "pass", TRUSTSTORE_DEBUG="1").stderr == ""  # nothing was decided yet
     done = hooked.run("-c", VERDICTS, url, private_ca.file, TRUSTSTORE_DEBUG="yes")

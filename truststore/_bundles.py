@@ -9,6 +9,9 @@ OpenSSL 3.0. A file counts as one if it
 (c) is as its distribution shipped it, by the hash in `RECORD`: where somebody appended the company's root, that was a
     decision, and the file is kept as extra anchors.
 
+Programs also run from other places: a directory that `pip install --target` filled, a PEX, an archive. There (a) proves
+nothing, so a RECORD in that entry of `sys.path` must vouch for the very bytes of the file: see `_is_vouched_for`.
+
 Everything else is somebody's explicit choice.
 """
 
@@ -18,6 +21,10 @@ import os
 import sys
 
 from truststore import _pem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHIPPED = "vendored public bundle"
 CHANGED = "vendored public bundle that somebody changed"
@@ -64,24 +71,34 @@ def judge(path: str) -> str:
 
 def _judge_anew(path: str, size: int) -> str:
     place = _package_directory(os.path.realpath(path))
-    if place is None or size > _LARGEST_BUNDLE:
+    records = [] if place is not None else _records_elsewhere(path)
+    if size > _LARGEST_BUNDLE or (place is None and not records):
         return CHOSEN
     with open(path, "rb") as file:
         text = file.read()
     if not _holds_public_cas(text):
         return CHOSEN
+    if place is None:
+        return SHIPPED if _is_vouched_for(text, records) else CHOSEN
     return SHIPPED if _is_as_shipped(os.path.realpath(path), text, place) else CHANGED
 
 
 def _package_directory(path: str) -> str | None:
     """The directory of installed packages that `path` lies in."""
-    places = [entry for entry in sys.path if os.path.basename(entry) in ("site-packages", "dist-packages")]
+    places = [entry for entry in _search_path() if os.path.basename(entry) in ("site-packages", "dist-packages")]
     if getattr(sys, "frozen", False):
         places.append(getattr(sys, "_MEIPASS", os.path.dirname(sys.executable)))
+    if "__compiled__" in globals():  # by Nuitka, which does not set sys.frozen: our package lies beside the others
+        places.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     for place in map(os.path.realpath, places):
         if os.path.normcase(path).startswith(os.path.normcase(place) + os.sep):
             return place
     return None
+
+
+def _search_path() -> list[str]:
+    """`sys.path` without what some programs put there and the import system skips."""
+    return [entry for entry in sys.path if isinstance(entry, str)]
 
 
 def _holds_public_cas(text: bytes) -> bool:
@@ -99,11 +116,21 @@ def _is_as_shipped(path: str, text: bytes, place: str) -> bool:
     """Whether `text` has the hash that a `RECORD` in `place` gives for `path`; True where no RECORD names it."""
     name = os.path.relpath(path, place).replace(os.sep, "/")
     for record in _records(place, name.partition("/")[0]):
-        with open(record, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.startswith(name + ","):
-                    return _has_hash(text, line[len(name) + 1 :].partition(",")[0])
+        recorded = _recorded_hash(record, name)
+        if recorded is not None:
+            return _has_hash(text, recorded) is not False
     return True
+
+
+def _recorded_hash(record: str, name: str) -> str | None:
+    """The hash, maybe empty, that the file `record` gives for `name`; None where it does not name it."""
+    with open(record, encoding="utf-8", errors="replace") as file:
+        return _hash_in(file, name)
+
+
+def _hash_in(lines: Iterable[str], name: str) -> str | None:
+    found = (line[len(name) + 1 :].partition(",")[0] for line in lines if line.startswith(name + ","))
+    return next(found, None)
 
 
 def _records(place: str, package: str) -> list[str]:
@@ -114,16 +141,65 @@ def _records(place: str, package: str) -> list[str]:
     return [record for record in records if os.path.isfile(record)]
 
 
-def _has_hash(text: bytes, recorded: str) -> bool:
-    """Whether `text` has the `recorded` hash, `sha256=<urlsafe base64 without padding>` (PEP 376, PEP 427)."""
+# ---- outside of site-packages ---------------------------------------------------------------------------------------
+
+
+def _records_elsewhere(path: str) -> list[str]:
+    """The hashes that distributions on `sys.path` record for the file `path`. Links count by their own place: uv, if
+    asked to, and a PEX's virtual environment link site-packages to files that are kept elsewhere."""
+    found = []
+    for place in map(os.path.abspath, _search_path()):
+        name = _name_below(os.path.abspath(path), place)
+        if name is not None and os.path.isdir(place):
+            found += [_recorded_hash(record, name) for record in _records(place, name.partition("/")[0])]
+    found.append(_recorded_in_archive(path))
+    return [recorded for recorded in found if recorded]
+
+
+def _name_below(path: str, place: str) -> str | None:
+    """`path` relative to the directory `place`, as a RECORD writes it; None if it does not lie in there."""
+    prefix = place.rstrip(os.sep) + os.sep
+    if not os.path.normcase(path).startswith(os.path.normcase(prefix)):
+        return None
+    return path[len(prefix) :].replace(os.sep, "/")
+
+
+def _recorded_in_archive(path: str) -> str | None:
+    """The hash that an archive (a zipapp) records for certifi's bundle, if `path` is where certifi unpacked it to."""
+    certifi = sys.modules.get("certifi")
+    archive = getattr(getattr(certifi, "__loader__", None), "archive", None)
+    if certifi is None or archive is None:
+        return None
+    import zipfile
+
+    try:
+        if certifi.where() != path:
+            return None
+        name = f"{_name_below(os.path.dirname(str(certifi.__file__)), archive)}/cacert.pem"
+        with zipfile.ZipFile(archive) as opened:
+            records = [opened.read(member) for member in opened.namelist() if member.endswith(".dist-info/RECORD")]
+    except Exception:  # an archive that was replaced meanwhile, say, vouches for nothing
+        return None
+    return next(
+        filter(None, (_hash_in(record.decode(errors="replace").splitlines(), name) for record in records)), None
+    )
+
+
+def _is_vouched_for(text: bytes, records: Iterable[str]) -> bool:
+    """Whether `text` has one of the recorded hashes. A hash that cannot be compared proves nothing here."""
+    return any(_has_hash(text, recorded) is True for recorded in records)
+
+
+def _has_hash(text: bytes, recorded: str) -> bool | None:
+    """Whether `text` has the `recorded` hash, `sha256=<urlsafe base64 without padding>` (PEP 376, PEP 427).
+
+    None where that says nothing: there is no hash, or not one of those that installers write.
+    """
     import base64
     import hashlib
 
     algorithm, _, expected = recorded.partition("=")
-    if not expected:
-        return True
-    try:
-        digest = hashlib.new(algorithm, text).digest()
-    except ValueError:
-        return True  # a hash that this Python does not know says nothing
+    if not expected or algorithm not in ("sha256", "sha384", "sha512"):
+        return None
+    digest = hashlib.new(algorithm, text).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii") == expected

@@ -30,7 +30,7 @@ import os
 import ssl
 import sys
 import warnings
-from _thread import RLock
+from _thread import RLock, get_ident
 from abc import ABCMeta
 
 from truststore import _lazy, _verify
@@ -157,7 +157,8 @@ class _SafeSetters(Genuine):  # type: ignore[misc]
 
     @options.setter
     def options(self, value: int) -> None:
-        _Raw.options.__set__(self, value)
+        with _verification_on(self):  # see _behind_a_gate, which adds one
+            _Raw.options.__set__(self, value)
 
     @property
     def minimum_version(self) -> ssl.TLSVersion:
@@ -185,9 +186,12 @@ class _SafeSetters(Genuine):  # type: ignore[misc]
 
     @verify_flags.setter
     def verify_flags(self, value: int) -> None:
-        _Raw.verify_flags.__set__(self, value)
         trust = getattr(self, "_truststore", None)
-        if trust is not None and not trust.stock:
+        if trust is None or trust.stock:
+            _Raw.verify_flags.__set__(self, value)
+            return
+        with trust.configuration_lock():
+            _Raw.verify_flags.__set__(self, value)
             trust.strict_withheld = False
             _settle_strict(self)
 
@@ -294,11 +298,12 @@ def _switch_verification_on(context: SSLContext) -> None:
 def _settle_strict(context: SSLContext) -> None:
     """Give OpenSSL VERIFY_X509_STRICT if the program set it, unless it is withheld: see `Trust.withholds_strict`."""
     trust = context._truststore
-    flags = _Raw.verify_flags.__get__(context)
-    if flags & ssl.VERIFY_X509_STRICT or trust.strict_withheld:
-        trust.strict_withheld = trust.withholds_strict()
-        strict = 0 if trust.strict_withheld else ssl.VERIFY_X509_STRICT
-        _Raw.verify_flags.__set__(context, flags & ~ssl.VERIFY_X509_STRICT | strict)
+    with trust.configuration_lock():  # what another thread sets meanwhile must not be lost
+        flags = _Raw.verify_flags.__get__(context)
+        if flags & ssl.VERIFY_X509_STRICT or trust.strict_withheld:
+            trust.strict_withheld = trust.withholds_strict()
+            strict = 0 if trust.strict_withheld else ssl.VERIFY_X509_STRICT
+            _Raw.verify_flags.__set__(context, flags & ~ssl.VERIFY_X509_STRICT | strict)
 
 
 def _with_enums(callback: Any) -> Any:
@@ -391,7 +396,7 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
     def load_verify_locations(self, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         """As in the standard library. A vendored public bundle, or the system's own, stands for the system store."""
         trust = self._truststore
-        if trust.stock:
+        if trust.stock or trust.genuine_in == get_ident():
             super().load_verify_locations(cafile, capath, cadata)
             return
         asks_for_default = kept = False
@@ -413,7 +418,8 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
 
     def set_default_verify_paths(self) -> None:
         """As in the standard library; the default is the system store."""
-        if self._truststore.stock:
+        trust = self._truststore
+        if trust.stock or trust.genuine_in == get_ident():
             super().set_default_verify_paths()
         else:
             self._ask_for_default()
@@ -426,11 +432,12 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         elif purpose == ssl.Purpose.SERVER_AUTH:
             self._ask_for_default()
         else:
-            trust.stock = True  # the genuine method calls the two above
-            try:
-                super().load_default_certs(purpose)
-            finally:
-                trust.stock = False
+            with trust.configuration_lock():
+                trust.genuine_in = get_ident()  # the genuine method calls the two above
+                try:
+                    super().load_default_certs(purpose)
+                finally:
+                    trust.genuine_in = None
             trust.sources.append(f"default certificates for {purpose}")
 
     def _ask_for_default(self) -> None:
@@ -492,12 +499,12 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
         if trust.stock:
             return create(session)
         with _verification_on(self):
-            mode = _Raw.verify_mode.__get__(self)
-        if mode == ssl.CERT_NONE:
-            return create(session)
+            if _Raw.verify_mode.__get__(self) == ssl.CERT_NONE:
+                return create(session)
         if server_side:
             self._trust_as_a_server()
-            return create(session)
+            with _verification_on(self):
+                return create(session)
         # The public API's promise, for BIOs, too: the standard library would check no name there, and say nothing.
         if trust.additive and not server_hostname and self.check_hostname:
             raise ValueError("check_hostname requires server_hostname")
@@ -508,7 +515,9 @@ class SSLContext(_SafeSetters, metaclass=_ContextType):
             with trust.configuration_lock():
                 if not trust.configured:  # by a thread that was here before
                     self._configure()
-        return _witness.Witness(create(session), owner, trust.explain)
+        with _verification_on(self):  # another thread may be creating an object for behind a gate
+            real = create(session)
+        return _witness.Witness(real, owner, trust.explain)
 
     def _behind_a_gate(
         self, verifier: Verifier, server_hostname: str | None, owner: Any, create: Callable[[Any], Any]

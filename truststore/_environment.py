@@ -33,6 +33,11 @@ def _is_set(environ: Mapping[str, str], name: str) -> bool:
 
 settings = Settings(os.environ)
 
+# SSL_CERT_FILE and SSL_CERT_DIR as the process was started with them. Without the hook nobody has looked before now.
+inherited: Mapping[str, str | None] = getattr(sys.modules.get("truststore_autoinject"), "inherited", None) or {
+    name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
+}
+
 
 def debug(message: str) -> None:
     """One line about one decision, where TRUSTSTORE_DEBUG asks for it."""

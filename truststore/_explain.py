@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from truststore._x509 import Certificate
 
-# Relative to the documentation's root; the anchor is the topic's word.
-_PAGE = "docs/how-to/diagnose.md"
+# The documentation is not installed with the package, and may lie anywhere: so the title, and the place below its root.
+PAGE_TITLE = "Find out why a connection is refused"
+_PAGE = "how-to/diagnose.md"
 
 _DER = 2  # _ssl.ENCODING_DER
 
@@ -191,7 +192,7 @@ TOPICS: dict[str, Topic] = {
 
 
 def documentation(word: str) -> str:
-    """Where the documentation says more about the topic `word`."""
+    """Where the documentation says more about the topic `word`, below its root; the anchor is the word."""
     return f"{_PAGE}#{word}"
 
 

@@ -108,12 +108,10 @@ class Image:
     def install(self) -> None:
         """Put the block in, or renew it. Raises `ImageError` with nothing changed."""
         self._refuse_what_would_not_last()
-        content = self._read()
-        was_there = bool(content) and not _made_by_us(content)
-        rest = _without_block(content)
+        rest = _without_block(self._read())
         if rest and not rest.endswith(b"\n"):
             rest += b"\n"
-        self._write(rest + self.block(chain=not was_there))
+        self._write(rest + self.wanted_block())
 
     def remove(self) -> None:
         """Take the block out; the file, too, if there is nothing else in it. Raises `ImageError`."""
@@ -128,6 +126,12 @@ class Image:
             os.unlink(self.file)
         except OSError as error:
             raise ImageError(f"cannot remove {self.file}: {error.strerror}") from None
+
+    def wanted_block(self) -> bytes:
+        """What `install` puts into the file as it is now, or has put there. Raises `ImageError`."""
+        content = self._read()
+        was_there = bool(content) and not _made_by_us(content)
+        return self.block(chain=not was_there)
 
     def block(self, *, chain: bool) -> bytes:
         """The block, ASCII only; `chain` lets it run the `sitecustomize` that a new file hides."""

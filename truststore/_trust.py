@@ -42,8 +42,7 @@ class Trust:
 
     __slots__ = (
         "_extra",
-        "_lock",
-        "_lock_owner",
+        "_locks",
         "additive",
         "anchors",
         "asked_for_default",
@@ -52,17 +51,19 @@ class Trust:
         "consulted",
         "delegable",
         "enumerable",
+        "genuine_in",
         "problems",
         "skipped_bundles",
         "sources",
-        "stock",
         "store",
         "strict_withheld",
         "verification_off",
     )
 
+    stock = False  # as on what stands in for it: see _context._Stock
+
     def __init__(self, additive: bool) -> None:
-        self.stock = False  # for a moment only: see SSLContext.load_default_certs
+        self.genuine_in: int | None = None  # a thread, for a moment only: see SSLContext.load_default_certs
         self.additive = additive
         self.asked_for_default = False
         self.sources: list[str] = []  # what was loaded, in words
@@ -81,8 +82,7 @@ class Trust:
         self.strict_withheld = False
         # (verify_mode, check_hostname) as the program set them, while OpenSSL's are off
         self.verification_off: tuple[int, bool] | None = None
-        self._lock = RLock()
-        self._lock_owner = os.getpid()
+        self._locks: dict[int, RLock] = {}  # by process
 
     @property
     def pinned(self) -> bool:
@@ -94,7 +94,7 @@ class Trust:
         """Whether `get_ca_certs` answers with the system's roots. A context on which nothing was done yet says what the
         standard library says, though it would trust them."""
         used = self.asked_for_default or self.additive or self.configured or self.consulted
-        return used and not self.stock and not self.pinned
+        return used and not self.pinned
 
     def verifier(self) -> Verifier | None:
         """Who decides about this context's peers; None for OpenSSL."""
@@ -112,9 +112,9 @@ class Trust:
 
     def configuration_lock(self) -> RLock:
         """Keeps threads from configuring one context at once. A fork may copy it locked; a child takes a new one."""
-        if self._lock_owner != os.getpid():
-            self._lock, self._lock_owner = RLock(), os.getpid()
-        return self._lock
+        process = os.getpid()
+        # setdefault: of two threads that ask for the first time, both get the same.
+        return self._locks.get(process) or self._locks.setdefault(process, RLock())
 
     # ---- what the program loads -------------------------------------------------------------------------------------
 
@@ -149,7 +149,8 @@ class Trust:
 
     def remember(self, cafile: Any, capath: Any, cadata: Any, *, chosen: bool) -> None:
         """What OpenSSL has just loaded; `chosen` if it was the program's own choice."""
-        self.chose_anchors = self.chose_anchors or chosen
+        if chosen:
+            self.chose_anchors = True
         self.sources += [str(source) for source in (cafile, capath) if source is not None]
         self.sources += ["cadata"] if cadata is not None else []
         if self.delegable:
@@ -167,14 +168,16 @@ class Trust:
 
     def extra_anchors(self) -> tuple[bytes, ...]:
         """What a verifier trusts besides the system store, as DER."""
-        if self._extra is None:
-            self._extra = []
+        extra = self._extra
+        if extra is None:
+            extra = []
             for file in self.extra_files():
                 try:
-                    self._extra += _pem.certificates_in_file(file)
+                    extra += _pem.certificates_in_file(file)
                 except OSError as error:
                     self.cannot_use_extra(file, error)
-        return tuple(dict.fromkeys([*self.anchors, *self._extra]))
+            self._extra = extra  # not before it is complete: another thread would judge by a part
+        return tuple(dict.fromkeys([*self.anchors, *extra]))
 
     def cannot_use_extra(self, path: str, error: Exception) -> None:
         problem = f"TRUSTSTORE_EXTRA_CA_CERTS names {path!r}, which cannot be used: {error}"

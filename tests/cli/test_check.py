@@ -83,7 +83,7 @@ def refused(seen: Seen, reason: str, verify_code: int) -> None:
     assert seen.json["documentation"].endswith(f"#{reason}")
     first, *_ = seen.text.splitlines()
     assert first.endswith("NOT TRUSTED")
-    for part in ("error", "cause", "hint", seen.json["documentation"], "who would trust it"):
+    for part in ("error", "cause", "hint", seen.json["documentation"], _explain.PAGE_TITLE, "who would trust it"):
         assert part in seen.words
 
 

@@ -116,7 +116,8 @@ def test_every_topic_has_its_place_in_the_documentation() -> None:
     anchors = {line[1:-2] for line in page.splitlines() if line.startswith("(") and line.endswith(")=")}
     assert anchors == set(_explain.TOPICS)
     for word in _explain.TOPICS:
-        assert _explain.documentation(word) == f"docs/how-to/diagnose.md#{word}"
+        assert _explain.documentation(word) == f"how-to/diagnose.md#{word}"
+    assert page.splitlines()[0] == f"# {_explain.PAGE_TITLE}"
 
 
 def test_nothing_advises_to_turn_verification_off() -> None:

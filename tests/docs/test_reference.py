@@ -10,16 +10,21 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable
+from unittest import mock
 
 import pytest
 from harness.pages import DOCS, PROJECT, blocks
 
-from truststore import _errors, _explain
+from truststore import _errors, _explain, _image
 from truststore._backends import macos, openssl, windows
+from truststore._commands import status
 from truststore._errors import Reason
+from truststore._ffi import corefoundation, crypt32, security
 
 REGENERATE = "TRUSTSTORE_DOCS_REGENERATE"
 STARTUP_FILES = ("truststore_autoinject.pth", "truststore_autoinject.start", "truststore_autoinject.py")
+OTHER_STARTS = ("truststore/_startup/truststore_startup.py", "truststore/_startup/sitedir/sitecustomize.py")
+IMAGE_STDLIB = "/usr/local/lib/python3.13"  # of an image that the block is shown for
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -60,17 +65,48 @@ def sha256(name: str) -> str:
 
 
 def hashes() -> str:
-    return table(["file", "SHA-256"], [[f"`{name}`", f"`{sha256(name)}`"] for name in STARTUP_FILES])
+    return table(["file", "SHA-256"], [[f"`{name}`", f"`{sha256(name)}`"] for name in (*STARTUP_FILES, *OTHER_STARTS)])
+
+
+def image_block(chain: bool = True) -> str:
+    with mock.patch.object(_image, "package_directory", return_value=f"{IMAGE_STDLIB}/site-packages"):
+        return _image.Image(IMAGE_STDLIB, "python3").block(chain=chain).decode("ascii")
+
+
+def block() -> str:
+    return f"```text\n{image_block()}```\n"
+
+
+def block_hashes() -> str:
+    rows = []
+    for words, chain in (("was none before: as shown above", True), ("was one before: without `run_shadowed`", False)):
+        digest = hashlib.sha256(image_block(chain).encode("ascii")).hexdigest()
+        rows.append([f"below `{IMAGE_STDLIB}`, where there {words}", f"`{digest}`"])
+    return table(["block, from its first to its last `#` line", "SHA-256"], rows)
+
+
+def native_functions() -> str:
+    """What each library is called for, by the tables that the bindings are made from."""
+    libraries = {
+        "CoreFoundation": [row.name for row in corefoundation.SIGNATURES],
+        "Security": [row.name for row in security.SIGNATURES],
+    }
+    for library, name, _, _ in crypt32.PROTOTYPES:
+        libraries.setdefault(library, []).append(name)
+    return table(["library", "functions"], [[f"`{name}`", codes(sorted(it))] for name, it in libraries.items()])
 
 
 def pth_hash() -> str:
-    return f"```text\n{sha256(STARTUP_FILES[0])}  {STARTUP_FILES[0]}\n```\n"
+    return "```text\n" + "".join(f"{sha256(name)}  {name}\n" for name in STARTUP_FILES[:2]) + "```\n"
 
 
 GENERATED: dict[str, tuple[str, Callable[[], str]]] = {
     "reasons": ("reference/reasons.md", reasons),
     "places": ("reference/platforms.md", places),
     "hashes": ("security/startup-line.md", hashes),
+    "block": ("security/startup-line.md", block),
+    "block-hashes": ("security/startup-line.md", block_hashes),
+    "native-functions": ("security/threat-model.md", native_functions),
     "pth-hash": ("security/scanners.md", pth_hash),
 }
 
@@ -91,7 +127,7 @@ def test_generated_parts_are_current(name: str) -> None:
 
 def test_the_startup_files_are_printed_as_they_are() -> None:
     shown = [block.text for block in blocks(DOCS / "security" / "startup-line.md") if block.language == "text"]
-    assert shown == [(PROJECT / name).read_text() for name in STARTUP_FILES[:2]]
+    assert shown == [*((PROJECT / name).read_text() for name in STARTUP_FILES[:2]), image_block()]
     (line,) = [it.text for it in blocks(DOCS / "security" / "scanners.md") if it.text.startswith("import ")]
     assert line == shown[0]
 
@@ -118,6 +154,17 @@ def test_every_variable_is_in_the_table_and_in_the_threat_model() -> None:
     assert told == read
     threats = set(re.findall(r"`(TRUSTSTORE_[A-Z_]+)`", (DOCS / "security" / "threat-model.md").read_text()))
     assert threats == read - {"TRUSTSTORE_AUTO_STARTUP_FILE"}
+
+
+def test_every_variable_that_is_read_is_told() -> None:
+    """Also those of others, and those of the command line alone."""
+    read = {name for name, _ in status._EFFECTS}
+    for source in (PROJECT / "truststore").rglob("*.py"):
+        for line in source.read_text(encoding="utf-8").splitlines():
+            read |= set(re.findall(r"\"([A-Z][A-Z_]{3,})\"", line)) if "environ" in line else set()
+    assert {"HOMEBREW_PREFIX", "NO_COLOR", "PATH", "PYTHONPATH", "SSL_CERT_DIR"} <= read
+    told = set(re.findall(r"`([A-Z_]{4,})`", (DOCS / "reference" / "environment.md").read_text()))
+    assert read - told == set()
 
 
 def test_every_topic_has_its_section() -> None:

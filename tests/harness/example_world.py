@@ -40,6 +40,9 @@ STRANGER_HOSTS = ("www.example.net",)
 PACKAGES = ("aiohttp", "certifi", "httpx", "pip", "requests", "truststore", "urllib3>=2")
 INSTALLED = ("aiohttp", "certifi", "httpx", "requests", "truststore-auto", "urllib3>=2")
 
+# What update-ca-certificates runs besides: Java's store, for one, of which this world has no copy.
+UPDATE_HOOKS = "/etc/ca-certificates/update.d"
+
 _SEPARATOR = "\x1e"
 
 # Every pair of arguments is a directory and its copy.
@@ -109,11 +112,9 @@ class World:
         """Put the company's CA into the store as an administrator does, and make the environment."""
         local = pathlib.Path(f"/proc/{self._holder.pid}/root/usr/local/share/ca-certificates")
         (local / "example-company.crt").write_text(company.pem)
-        no_hooks = self._directory / "no-hooks"
-        no_hooks.mkdir()
         environment = [sys.executable, "-m", "venv", f"{HOME}/env"]
         for command in (
-            ["update-ca-certificates", "--hooksdir", str(no_hooks)],
+            ["update-ca-certificates"],
             environment,
             [f"{HOME}/env/bin/python", "-m", "pip", "install", "--quiet", *INSTALLED],
         ):
@@ -143,6 +144,9 @@ def example_world(directory: pathlib.Path, wheels: pathlib.Path) -> Iterator[Wor
     hosts = directory / "etc-hosts"
     names = " ".join((*COMPANY_HOSTS, *LABORATORY_HOSTS, *STRANGER_HOSTS))
     hosts.write_text(f"127.0.0.1 localhost {names}\n")
+    if os.path.isdir(UPDATE_HOOKS):
+        copies[UPDATE_HOOKS] = directory / "no-hooks"
+        copies[UPDATE_HOOKS].mkdir()
     arguments = [str(item) for pair in copies.items() for item in pair]
     with contextlib.ExitStack() as stack:
         unshare = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", _OUTER, "world"]

@@ -42,6 +42,13 @@ def new_genuine(protocol: int) -> ssl.SSLContext:
     return context
 
 
+def stress_material(directory: Path) -> None:
+    """What `harness/stress.py` must find in its directory: three CAs, and a certificate of each with its key."""
+    for name in ("system", "private", "stranger"):
+        authority = Authority(directory, name)
+        authority.leaf().private_key_and_cert_chain_pem.write_to_path(directory / f"{name}-server.pem")
+
+
 def chain_der(leaf: trustme.LeafCert) -> list[bytes]:
     """The DER chain that a server with `leaf` sends, leaf first."""
     return [ssl.PEM_cert_to_DER_cert(pem.bytes().decode()) for pem in leaf.cert_chain_pems]

@@ -119,6 +119,8 @@ SESSIONS: dict[str, list[str]] = {
     "env-powershell": ["env", "--shell", "powershell"],
     "help": ["--help"],
     "check-help": ["check", "--help"],
+    "image-help": ["image", "--help"],
+    "sitedir-help": ["sitedir", "--help"],
 }
 
 

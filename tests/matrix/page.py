@@ -54,7 +54,8 @@ INTERPRETERS = """\
 ## Interpreters
 
 Each with `urllib`, requests and asyncio's streams, in all five situations. The startup file is the `.pth` line, or the
-`.start` entry point of PEP 829 (Python 3.15 and later).
+`.start` entry point of PEP 829 (Python 3.15 and later). The free-threaded one ran a program of 16 threads, too, which
+import `ssl` and connect at the same moment.
 """
 
 IMAGES = """\
@@ -65,20 +66,24 @@ A root file system made by debootstrap, the company's CA added, the wheel instal
 """
 
 FROZEN = """\
-## Frozen programs
+## Frozen and packed programs
 
-The client is requests, frozen into one file where truststore-auto was installed, or was not.
+The client is requests. For PyInstaller, truststore-auto was installed where it was frozen, or was not. For the others
+it was in the interpreter that runs the program; or inside; or inside, and the program begins with the two lines of
+[this page](../how-to/frozen.md).
 """
 
 NOT_REACHED = """\
 ## What was not run
 
 * pdm: its newest release did not start with the newest hishel that it asks for (no `SyncSqliteStorage`), hook or not.
-* PyPI has no free-threaded CPython, and neither has Debian: it was not run.
+* A free-threaded CPython newer than 3.13: no registry has one, and Debian's mirror did not give the sources of 3.14 and
+  3.15. That of 3.13 was built (`tests/matrix/test_interpreters.py`); besides the row above, threads made and changed
+  contexts on it in a loop, with OpenSSL and with a verifier of our own deciding (`tests/harness/stress.py`).
 * The Pythons that uv downloads could not be had. In their place stands Debian's Python with an `_ssl` that has OpenSSL
   linked statically and shows no symbol of it, which is what sets them apart.
 * macOS and Windows: see the pages about those; nothing on this page was run there.
-* conda, Nuitka, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their
+* conda, RHEL and Alpine themselves. Their stores' layouts are tested (`tests/test_store.py`); their
   Pythons are not.
 """
 

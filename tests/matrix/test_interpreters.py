@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 from collections.abc import Callable
 
 import pytest
 from harness.clients import FULL, PROGRAMS, Client, Record, run_in_situations
 from harness.environments import PROJECT, SWITCH, Environment, NewEnvironment, build, download, interpreters
 from harness.images import Image, debian
-from harness.pki import Authority
+from harness.pki import Authority, stress_material
 from harness.private_system import PrivateSystem
 from harness.situations import SITUATIONS, Site
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.matrix, pytest.mark.timeout(2400)]
 
 URLLIB = Client("urllib_request")
 REQUESTS = Client("requests_get", "requests", "bundle")
 STREAMS = Client("asyncio_streams")
+THREADS = Client("urllib_threads")
 WHAT = (
     "import platform, ssl, sys; print(platform.python_implementation(), platform.python_version(), "
     "ssl.OPENSSL_VERSION, ssl.SSLContext.__module__, sep='|')"
@@ -124,3 +126,57 @@ def test_an_interpreter_of_this_machine(
     row = {"interpreter": f"{implementation} {version}", "openssl": openssl, "startup": "pth", "where": "this machine"}
     record("interpreters", **row, verdicts=found)
     assert found == {client.program: expected for client in (URLLIB, REQUESTS, STREAMS)}
+
+
+# Nobody packages this one, so it is built. Optimizing it would take longer than all that is run with it.
+_FREE_THREADED = r"""
+set -e
+mkdir /build
+cd /build
+sed 's/^deb /deb-src /' /etc/apt/sources.list > /etc/apt/sources.list.d/source.list
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends dpkg-dev gcc libc6-dev libffi-dev libssl-dev make zlib1g-dev > /dev/null
+apt-get -qq source --download-only python3.13
+tar -xJf python3.13_*.orig.tar.xz --strip-components=1
+./configure -q --disable-gil --disable-test-modules --without-ensurepip --prefix=/opt/free-threaded OPT='-O1 -DNDEBUG'
+nice make -s -j2 > /dev/null
+make -s altinstall > /dev/null
+"""
+_HAS_GIL = (
+    "import requests, ssl, sys, truststore._cli, truststore._gate; ssl.SSLContext(16); print(sys._is_gil_enabled())"
+)
+
+
+def test_a_free_threaded_interpreter(
+    images: Callable[[str], Image],
+    libraries: list[pathlib.Path],
+    wheel: pathlib.Path,
+    everywhere: dict[str, Site],
+    record: Record,
+    tmp_path: pathlib.Path,
+) -> None:
+    if not FULL:
+        pytest.skip("in the full run")
+    image = images("trixie")
+    image.run("sh", "-c", _FREE_THREADED, timeout=1400)
+    image.run("/opt/free-threaded/bin/python3.13t", "-m", "venv", "--without-pip", "/srv/free-threaded")
+    python = "/srv/free-threaded/bin/python"
+    image.unpack("/srv/free-threaded/lib/python3.13t/site-packages", wheel, *libraries)
+    implementation, version, openssl, hooked = image.run(python, "-c", WHAT).stdout.strip().split("|")
+    assert hooked == "truststore._context"
+    # PYTHON_GIL=0 would keep it off whatever is imported, so it is not set.
+    assert image.run(python, "-W", "error", "-c", _HAS_GIL).stdout.strip() == "False"
+    found = {}
+    for client in (URLLIB, REQUESTS, STREAMS, THREADS):
+        outcomes = run_in_situations(image, [python], client, everywhere, SITUATIONS, None, image.programs)
+        found[client.program] = {situation: outcome.verdict for situation, outcome in outcomes.items()}
+    row = {"interpreter": f"{implementation} {version}, free-threaded", "openssl": openssl, "startup": "pth"}
+    record("interpreters", **row, where="built from Debian's source", verdicts=found)
+    expected = {situation: REQUESTS.with_hook(situation) for situation in SITUATIONS}
+    assert found == {client.program: expected for client in (URLLIB, REQUESTS, STREAMS, THREADS)}
+    stress_material(tmp_path)
+    shutil.copytree(tmp_path, image.path("/stress/material"))
+    shutil.copytree(PROJECT / "tests" / "harness", image.path("/stress/harness"))
+    for path in ("native", "delegated"):
+        done = image.run(python, "/stress/harness/stress.py", "/stress/material", path, "40", timeout=700)
+        assert done.stdout.strip().endswith("GIL off")

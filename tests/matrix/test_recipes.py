@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from harness import pages
 from harness.clients import FULL, PROGRAMS, REACHED, REFUSED, Client, Record, run_in_situations
+from harness.environment import missing
 from harness.environments import Environment, download
 from harness.images import Image, debian
 from harness.pki import Authority
@@ -42,11 +43,26 @@ def image(tmp_path: pathlib.Path, wheels: pathlib.Path, company: Authority) -> I
     return image
 
 
+def without_python(image: Image) -> Image:
+    """`image` as `debian:bookworm-slim` is: without Python, pip, a store. Its recipes fetch them from Debian."""
+    update = ("apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any")
+    if image.run(*update, check=False).returncode:
+        missing("the recipes for a slim image need a Debian mirror")
+    purge = ("apt-get", "-qy", "--auto-remove", "purge")
+    packages = ("ca-certificates", "openssl", "python3-minimal", "python3.11-minimal")
+    image.run(*purge, *packages, DEBIAN_FRONTEND="noninteractive")
+    for name in ("/usr/bin/python3", "/usr/sbin/update-ca-certificates", "/etc/ssl/certs"):
+        assert not image.path(name).exists(), name
+    return image
+
+
 def shell(image: Image, script: str) -> None:
-    image.run("sh", "-e", "-c", f"cd /checkout\n{script}", HOME="/root", PIP_ROOT_USER_ACTION="ignore")
+    variables = {"HOME": "/root", "PIP_ROOT_USER_ACTION": "ignore", "DEBIAN_FRONTEND": "noninteractive"}
+    image.run("sh", "-e", "-c", f"cd /checkout\n{script}", **variables)
 
 
 def dockerfile(image: Image, text: str) -> None:
+    without_python(image)
     for line in text.splitlines():
         instruction, _, rest = line.partition(" ")
         if instruction == "RUN":
@@ -63,6 +79,7 @@ def gitlab(image: Image, text: str) -> None:
 
 def devcontainer(image: Image, text: str) -> None:
     container = json.loads(text)
+    without_python(image)
     shell(image, container["onCreateCommand"])
     shell(image, container["postCreateCommand"])
 

@@ -128,6 +128,38 @@ def test_without_the_hook_an_older_pip_does_not_trust_it(
     assert "CERTIFICATE_VERIFY_FAILED" in output
 
 
+# How the package itself gets through where nothing is trusted yet: docs/how-to/inspecting-proxy.md.
+
+
+@pytest.mark.parametrize("version", ["23.2", "newest"])
+@pytest.mark.parametrize("by_variable", [False, True], ids=["--cert", "PIP_CERT"])
+def test_without_the_hook_pip_can_be_told_whom_to_trust(
+    version: str,
+    by_variable: bool,
+    pip_environments: dict[str, Environment],
+    private_system: PrivateSystem,
+    removed_ca: Authority,
+    wheel: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    root = str(removed_ca.file)
+    variables = {"PIP_CERT": root} if by_variable else {}
+    options = () if by_variable else ("--cert", root)
+    with package_index(removed_ca.server_context(), tmp_path / "index", [wheel]) as url:
+        command = ("download", *options, "--index-url", url, "--dest", str(tmp_path), "truststore-auto")
+        status, output = pip(private_system, pip_environments[version], *command, TRUSTSTORE_DISABLE="1", **variables)
+    assert status == 0, output
+    assert len(list(tmp_path.glob("*.whl"))) == 1
+
+
+def test_without_the_hook_the_newest_pip_asks_the_system(
+    pip_environments: dict[str, Environment], private_system: PrivateSystem, index: str, tmp_path: pathlib.Path
+) -> None:
+    command = ("download", "--index-url", index, "--dest", str(tmp_path), "truststore-auto")
+    status, output = pip(private_system, pip_environments["newest"], *command, TRUSTSTORE_DISABLE="1")
+    assert status == 0, output
+
+
 @pytest.mark.parametrize(("version", "options"), PIPS)
 def test_pip_reaches_this_machines_registry(
     version: str,

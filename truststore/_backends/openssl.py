@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from truststore import _pem
+from truststore import _environment, _pem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _is_hash_name_of(directory: str, path: str) -> bool:
 # ---- SSL_CERT_FILE and SSL_CERT_DIR ---------------------------------------------------------------------------------
 
 
-_INHERITED = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
+_INHERITED = _environment.inherited
 
 
 def in_bundled_distribution(path: str, prefixes: Iterable[str] | None = None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from truststore._cli import NO, UNKNOWN, YES
@@ -54,9 +53,7 @@ def _remove(image: Image) -> int:
 
 
 def _print(image: Image) -> int:
-    terminal.write(
-        sys.stdout, f"# for {image.file}\n" + image.block(chain=not os.path.exists(image.file)).decode("ascii")
-    )
+    terminal.write(sys.stdout, f"# for {image.file}\n" + image.wanted_block().decode("ascii"))
     return YES
 
 

@@ -230,7 +230,8 @@ class Report:
                 if word == topic_word:
                     paper.note(fact)
         paper.field("hint", self._hint() or "")
-        paper.field("see", _explain.documentation(self.topic))
+        place = _explain.documentation(self.topic)
+        paper.field("see", f'the documentation: "{_explain.PAGE_TITLE}", {place}')
 
     def _print_inspection(self, paper: Paper) -> None:
         found = self.inspection
