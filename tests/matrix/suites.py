@@ -140,7 +140,7 @@ SUITES = (
             for name in ("httpserver", "iostream", "netutil", "simple_httpclient", "tcpclient")
         ),
         "",
-        ("-p", "no:logging"),
+        ("--log-disable", "tornado.access"),
         installed=True,
     ),
     Suite(
