@@ -304,10 +304,10 @@ def differing(found: Mapping[str, Outcomes]) -> list[str]:
 HEAD = """\
 # Other projects' test suites
 
-Made by `python tests/matrix/suites.py --page docs/reference/suites.md`; do not edit. Each row is a project's own
-tests of what it does with TLS, from its source distribution or its installed package, unmodified, run by pytest three
-times in environments that differ in nothing else: without truststore-auto, with it, and with it and
-`TRUSTSTORE_DISABLE=1`.
+Made by `python tests/matrix/suites.py --python PYTHON --record FILE --page docs/reference/suites.md`, a few suites at a
+time; do not edit. Each row is a project's own tests of what it does with TLS, from its source distribution or its
+installed package, unmodified, run by pytest three times in environments that differ in nothing else: without
+truststore-auto, with it, and with it and `TRUSTSTORE_DISABLE=1`.
 
 What to see: the same tests pass in all three columns. Tests that pass in none are skipped, or fail without us, too:
 they need the internet, IPv6 or other versions. They say nothing about the hook.
