@@ -68,6 +68,10 @@ SUITES = (
                 "looks at `_ctx_lock` and a function of the private module `_api`",
             ),
             (
+                "tests/test_threading.py::test_threading_wrap_bio",
+                "takes minutes with the public package, which loads the store 1,600 times there",
+            ),
+            (
                 "tests/test_api.py::test_wrap_socket_server_hostname_validation",
                 "gives a mock for a socket, of which the standard library says first that it is no stream socket",
             ),
@@ -123,7 +127,12 @@ SUITES = (
         ("-p", "no:asyncio"),
         binary=False,
     ),
-    Suite("uvloop==0.23.0", ("tests/test_tcp.py",), "aiohttp psutil pyopenssl", ("-k", "SSL or ssl or tls")),
+    Suite(
+        "uvloop==0.23.0",
+        ("tests/test_tcp.py",),
+        "aiohttp psutil pyopenssl",
+        ("--import-mode", "importlib", "-k", "SSL or ssl or tls"),
+    ),
     Suite(
         "tornado==6.6.1",
         tuple(
@@ -131,7 +140,7 @@ SUITES = (
             for name in ("httpserver", "iostream", "netutil", "simple_httpclient", "tcpclient")
         ),
         "",
-        ("-p", "no:logging"),
+        ("--log-disable", "tornado.access"),
         installed=True,
     ),
     Suite(
@@ -139,16 +148,10 @@ SUITES = (
     ),
     Suite("eventlet==0.41.3", ("tests/ssl_test.py", "tests/openssl_test.py"), "pyopenssl trustme"),
     Suite(
-        "redis==8.1.0",
-        ("tests/test_ssl.py", "tests/test_asyncio/test_ssl.py"),
-        "cryptography hiredis numpy pytest-asyncio requests",
-    ),
-    Suite(
         "aiosmtplib==5.1.3",
         ("tests/test_tls.py", "tests/test_connect.py"),
         "aiosmtpd hypothesis pytest-asyncio pytest-xdist trustme",
     ),
-    Suite("aiosmtpd==1.4.6", ("aiosmtpd/tests/test_starttls.py", "aiosmtpd/tests/test_smtps.py"), "pytest-mock"),
     Suite("hypercorn==0.18.0", ("tests",), "httpx hypothesis mock pytest-asyncio pytest-trio trio"),
     Suite("botocore==1.44.5", ("tests/unit/test_http_session.py",), "behave jsonschema"),
 )
@@ -301,10 +304,10 @@ def differing(found: Mapping[str, Outcomes]) -> list[str]:
 HEAD = """\
 # Other projects' test suites
 
-Made by `python tests/matrix/suites.py --page docs/reference/suites.md`; do not edit. Each row is a project's own
-tests of what it does with TLS, from its source distribution or its installed package, unmodified, run by pytest three
-times in environments that differ in nothing else: without truststore-auto, with it, and with it and
-`TRUSTSTORE_DISABLE=1`.
+Made by `python tests/matrix/suites.py --python PYTHON --record FILE --page docs/reference/suites.md`, a few suites at a
+time; do not edit. Each row is a project's own tests of what it does with TLS, from its source distribution or its
+installed package, unmodified, run by pytest three times in environments that differ in nothing else: without
+truststore-auto, with it, and with it and `TRUSTSTORE_DISABLE=1`.
 
 What to see: the same tests pass in all three columns. Tests that pass in none are skipped, or fail without us, too:
 they need the internet, IPv6 or other versions. They say nothing about the hook.
