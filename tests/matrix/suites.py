@@ -88,6 +88,17 @@ SUITES = (
             "test/with_dummyserver/test_proxy_poolmanager.py",
         ),
         "anyio[trio] cryptography h2 httpx hypercorn idna pyopenssl pysocks pytest-socket quart quart-trio trustme",
+        left_out=tuple(
+            (
+                f"test/with_dummyserver/test_proxy_poolmanager.py::TestHTTPProxyManager::{test}",
+                "passes in one run and fails in the next, without us, too",
+            )
+            for test in (
+                "test_forwarding_proxy_connect_timeout",
+                "test_proxy_https_target_tls_error",
+                "test_tunneling_proxy_connect_timeout",
+            )
+        ),
     ),
     Suite(
         "requests==2.34.2",
