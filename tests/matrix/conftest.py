@@ -70,11 +70,11 @@ def stacks(
     private_system: PrivateSystem,
     certifi_only: Authority,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str, str], Stack]:
-    """The stack of a name for the interpreter of a path, made when it is first asked for."""
-    made: dict[tuple[str, str], Stack] = {}
+) -> Callable[[str, pathlib.Path], Stack]:
+    """The stack of a name for an interpreter, made when it is first asked for."""
+    made: dict[tuple[str, pathlib.Path], Stack] = {}
 
-    def stack(name: str, python: str) -> Stack:
+    def stack(name: str, python: pathlib.Path) -> Stack:
         if (name, python) not in made:
             stock = new_environment(hooked=False, python=python)
             stock.install_from_registry(*(STACKS if FULL else QUICK_STACKS)[name], timeout=800)

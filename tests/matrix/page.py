@@ -34,7 +34,7 @@ CLIENTS = """\
 
 What to see: in every row "with the hook", the first server is reached and none of the others is. The row "without" is
 the same program in an environment without truststore-auto. On the newer Python only those were run without it that
-trust a bundle, which is where the hook makes the difference.
+trust a bundle, which is where the hook makes the difference; aiohttp 3.9.5 and pip 22.2.2 are not for that Python.
 
 * Programs whose name ends in `_pinned` load one CA of their own, that of the second server: a pin reaches that one
   alone, with the hook and without. `redis_with_ca` does, too, but redis adds it to the default certificates.

@@ -6,7 +6,7 @@ is not Python's, and without the hook only those that trust a bundle, which is w
 
 from __future__ import annotations
 
-import os
+import pathlib
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,9 +22,9 @@ pytestmark = [pytest.mark.matrix, pytest.mark.timeout(900)]
 
 CHOSEN = [client for client in CLIENTS if FULL or client.quick]
 THIS = sys.version_info[:2]
-FOUND = interpreters(THIS, (3, 99)) if FULL else {}
-NEWEST = max(FOUND, default=THIS)
-PYTHONS = {NEWEST: os.fspath(FOUND.get(NEWEST, "")), THIS: sys.executable}
+PYTHONS = {THIS: pathlib.Path(sys.executable)}
+if FULL and (newer := interpreters((3, THIS[1] + 1), (3, 99))):
+    PYTHONS[max(newer)] = newer[max(newer)]
 
 
 def _on_each_python(chosen: Callable[[Client, tuple[int, int]], bool]) -> list[Any]:
@@ -44,8 +44,8 @@ VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.
 )
 def test_the_hook_decides_by_the_system_store(
     client: Client,
-    python: str,
-    stacks: Callable[[str, str], Stack],
+    python: pathlib.Path,
+    stacks: Callable[[str, pathlib.Path], Stack],
     everywhere: dict[str, Site],
     private_system: PrivateSystem,
     record: Record,
@@ -65,8 +65,8 @@ def test_the_hook_decides_by_the_system_store(
 )
 def test_what_it_does_without_the_hook(
     client: Client,
-    python: str,
-    stacks: Callable[[str, str], Stack],
+    python: pathlib.Path,
+    stacks: Callable[[str, pathlib.Path], Stack],
     everywhere: dict[str, Site],
     private_system: PrivateSystem,
     record: Record,
@@ -87,8 +87,8 @@ def test_what_it_does_without_the_hook(
 )
 def test_a_variable_helps_who_is_out_of_reach(
     client: Client,
-    python: str,
-    stacks: Callable[[str, str], Stack],
+    python: pathlib.Path,
+    stacks: Callable[[str, pathlib.Path], Stack],
     everywhere: dict[str, Site],
     private_system: PrivateSystem,
     record: Record,
