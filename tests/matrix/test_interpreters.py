@@ -145,6 +145,7 @@ _HAS_GIL = (
 )
 
 
+@pytest.mark.full
 def test_a_free_threaded_interpreter(
     images: Callable[[str], Image],
     libraries: list[pathlib.Path],
@@ -153,8 +154,6 @@ def test_a_free_threaded_interpreter(
     record: Record,
     tmp_path: pathlib.Path,
 ) -> None:
-    if not FULL:
-        pytest.skip("in the full run")
     image = images("trixie")
     image.run("sh", "-c", _FREE_THREADED, timeout=1400)
     image.run("/opt/free-threaded/bin/python3.13t", "-m", "venv", "--without-pip", "/srv/free-threaded")
