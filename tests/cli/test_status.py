@@ -125,11 +125,10 @@ def test_another_injector_came_first(hooked: Environment) -> None:
 
 def test_variables_are_shown_with_what_is_wrong_with_them(hooked: Environment, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere.pem")
-    found = status(
-        run(hooked, "--json", SSL_CERT_FILE=nowhere, TRUSTSTORE_EXTRA_CA_CERTS=nowhere, REQUESTS_CA_BUNDLE=nowhere), 0
-    )
+    names = ("SSL_CERT_FILE", "TRUSTSTORE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "HTTPLIB2_CA_CERTS")
+    found = status(run(hooked, "--json", **dict.fromkeys(names, nowhere)), 0)
     variables = {variable["name"]: variable for variable in found["variables"]}
-    assert set(variables) == {"SSL_CERT_FILE", "TRUSTSTORE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"}
+    assert set(variables) == set(names)
     for variable in variables.values():
         assert variable["value"] == nowhere
         assert variable["problem"] == f"does not exist: {nowhere}"

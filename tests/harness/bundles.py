@@ -6,7 +6,13 @@ import base64
 import hashlib
 import pathlib
 
-VENDORED = ("certifi/cacert.pem", "botocore/cacert.pem", "pip/_vendor/certifi/cacert.pem")
+VENDORED = (
+    "botocore/cacert.pem",
+    "certifi/cacert.pem",
+    "httplib2/cacerts.txt",
+    "pip/_vendor/certifi/cacert.pem",
+    "stripe/data/ca-certificates.crt",
+)
 
 
 def with_root(directory: pathlib.Path, site_packages: pathlib.Path, root: str) -> dict[pathlib.Path, pathlib.Path]:

@@ -35,7 +35,8 @@ _COMPLAINTS = ("certificate", "unknownissuer", "hostname mismatch", "alert unkno
 class Client:
     """One program. `trusts` is whose roots it trusts by itself; `own_tls` says that it does not use Python's `ssl`.
 
-    `helped_by` is the variable, and what it is set to, by which such a program trusts the system store.
+    `helped_by` is the variable, and what it is set to, by which such a program trusts the system store. `until` is the
+    last Python that the versions in its stack are for.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Client:
         complaint: str = "",
         ends_badly: bool = False,
         broken_without: str = "",
+        until: tuple[int, int] = (3, 99),
         slow: bool = False,
     ) -> None:
         self.stack = stack
         self.complaint = complaint  # how it says "certificate" if it keeps the reason to itself
         self.ends_badly = ends_badly  # also where it reached the site, which does not have what it looks for
         self.broken_without = broken_without  # why it never works without the hook
+        self.until = until
         self.program = program
         self.distribution = distribution  # whose version counts; the standard library's where empty
         self.trusts = trusts
@@ -138,6 +141,26 @@ CLIENTS = (
     Client("paho_mqtt", "paho-mqtt", slow=True),
     Client("kubernetes_version", "kubernetes", slow=True),
     Client("niquests_get", "niquests", stack="niquests", slow=True),
+    # Each of these two brings a bundle of its own; httplib2 prefers certifi's where that is installed.
+    Client("httplib2_request", "httplib2", BUNDLE, stack="httplib2"),
+    Client("stripe_balance", "stripe", BUNDLE),
+    Client("google_api_client", "google-api-python-client", BUNDLE, slow=True),
+    Client("elasticsearch_health", "elasticsearch", BOTH, slow=True),
+    Client("opensearch_health", "opensearch-py", BUNDLE, slow=True),
+    Client("azure_core_request", "azure-core", BUNDLE, slow=True),
+    Client("sentry_message", "sentry-sdk", BUNDLE, slow=True),
+    Client("docker_version", "docker", BUNDLE, slow=True),
+    Client("twilio_request", "twilio", BUNDLE, slow=True),
+    Client("github_user", "PyGithub", BUNDLE, slow=True),
+    Client("slack_api", "slack_sdk", slow=True),
+    Client("aiosmtplib_starttls", "aiosmtplib", port="smtp", slow=True),
+    Client("nats_connect", "nats-py", port="nats", slow=True),
+    Client("asyncpg_connect", "asyncpg", port="postgresql", slow=True),
+    Client("pg8000_connect", "pg8000", port="postgresql", slow=True),
+    Client("pymysql_connect", "PyMySQL", port="mysql", slow=True),
+    Client("ldap3_bind", "ldap3", slow=True),
+    Client("pika_connect", "pika", slow=True),
+    Client("kombu_connect", "kombu", slow=True),
     Client("twisted_agent", "twisted", stack="pyopenssl", own_tls=True, complaint="dnsmismatch", slow=True),
     # pymongo prefers pyOpenSSL where that is installed with service-identity.
     Client("pymongo_ping", "pymongo", stack="pyopenssl", own_tls=True, complaint="dnsmismatch", slow=True),
@@ -164,7 +187,7 @@ CLIENTS = (
     Client("requests_get", "requests", BUNDLE, stack="older"),
     Client("urllib3_with_certifi", "urllib3", BUNDLE, stack="older", slow=True),
     Client("httpx_client", "httpx", BUNDLE, stack="older", slow=True),
-    Client("aiohttp_client", "aiohttp", stack="older", slow=True),
+    Client("aiohttp_client", "aiohttp", stack="older-aiohttp", until=(3, 12), slow=True),
     Client("botocore_s3", "botocore", BUNDLE, stack="older", slow=True),
     Client("huggingface_model_info", "huggingface_hub", BUNDLE, stack="older", slow=True),
     Client("openai_models", "openai", BUNDLE, stack="older", slow=True),
@@ -173,15 +196,19 @@ CLIENTS = (
     Client("httpx_pinned", "httpx", PIN, slow=True),
     Client("boto3_pinned", "boto3", PIN, slow=True),
     Client("kubernetes_pinned", "kubernetes", PIN, slow=True),
+    Client("docker_pinned", "docker", PIN, slow=True),
+    Client("pymysql_pinned", "PyMySQL", PIN, port="mysql", slow=True),
     # redis loads it into a context that has the default certificates already: not a pin, with the hook or without.
     Client("redis_with_ca", "redis", ADDED, slow=True),
     Client("pymongo_pinned", "pymongo", PIN, slow=True),
     Client("paho_mqtt_pinned", "paho-mqtt", PIN, slow=True),
-    Client("pip_download", "pip", BUNDLE, stack="pip-22.2", ends_badly=True, slow=True),
+    Client("pip_download", "pip", BUNDLE, stack="pip-22.2", until=(3, 11), ends_badly=True, slow=True),
     Client("pip_download", "pip", BUNDLE, stack="pip-23.2", ends_badly=True, slow=True),
+    Client("pip_download", "pip", BUNDLE, stack="pip-24.0", ends_badly=True, slow=True),
     Client("pip_download", "pip", BOTH, stack="pip-24.2", ends_badly=True, slow=True),
     Client("pip_download", "pip", BOTH, stack="pip", ends_badly=True),
     Client("poetry_lock", "poetry", BUNDLE, stack="poetry", ends_badly=True, slow=True),
+    Client("pdm_lock", "pdm", BOTH, stack="pdm", ends_badly=True, slow=True),
     Client(
         "uv_pip_install",
         "uv",
@@ -197,31 +224,58 @@ CLIENTS = (
 # What is installed together, and asked from the registry by these words.
 STACKS = {
     "newest": (
-        *("aiohttp", "anthropic", "anyio", "boto3", "certifi", "curl_cffi", "eventlet", "gevent", "google-auth"),
-        *("grpcio", "httpx", "httpx2", "huggingface_hub", "kubernetes", "openai", "paho-mqtt", "psycopg[binary]"),
-        *("pycurl", "pymongo", "redis", "requests", "tornado", "trio"),
-        *("urllib3>=2", "uvloop", "websocket-client", "websockets"),
+        *("aiohttp", "aiosmtplib", "anthropic", "anyio", "asyncpg", "azure-core", "boto3", "certifi", "curl_cffi"),
+        *(
+            "docker",
+            "elasticsearch",
+            "eventlet",
+            "gevent",
+            "google-api-python-client",
+            "google-auth",
+            "grpcio",
+            "httpx",
+        ),
+        *(
+            "httpx2",
+            "huggingface_hub",
+            "kombu",
+            "kubernetes",
+            "ldap3",
+            "nats-py",
+            "openai",
+            "opensearch-py",
+            "paho-mqtt",
+        ),
+        *("pg8000", "pika", "psycopg[binary]", "pycurl", "PyGithub", "pymongo", "PyMySQL", "redis", "requests"),
+        *("sentry-sdk", "slack_sdk", "stripe", "tornado", "trio", "twilio", "urllib3>=2", "uvloop", "websocket-client"),
+        "websockets",
     ),
     "older": (
-        *("aiohttp==3.9.5", "boto3==1.35.99", "gevent==24.11.1", "httpx==0.27.2", "huggingface_hub==0.36.2"),
+        *("boto3==1.35.99", "gevent==24.11.1", "httpx==0.27.2", "huggingface_hub==0.36.2"),
         *("openai==1.109.1", "requests==2.31.0", "urllib3==1.26.20"),
     ),
+    "older-aiohttp": ("aiohttp==3.9.5",),
+    "httplib2": ("httplib2",),
     "niquests": ("niquests",),
     "pyopenssl": ("pymongo", "pyopenssl", "service-identity", "twisted"),
     "pip-22.2": ("pip==22.2.2", "setuptools"),
     "pip-23.2": ("pip==23.2.1",),
+    "pip-24.0": ("pip==24.0",),
     "pip-24.2": ("pip==24.2",),
     "pip": ("pip",),
     "poetry": ("poetry",),
+    # With the newest hishel and unearth, instead of those that it was released with, it does not start.
+    "pdm": ("pdm[locked]",),
     "uv": ("uv",),
 }
 # The quick run installs only what its clients need.
 QUICK_STACKS = {
     "newest": (
         *("aiohttp", "boto3", "certifi", "eventlet", "gevent", "grpcio", "httpx", "httpx2", "pycurl", "redis"),
-        *("requests", "trio", "urllib3>=2", "uvloop"),
+        *("requests", "stripe", "trio", "urllib3>=2", "uvloop"),
     ),
     "older": ("requests==2.31.0", "urllib3==1.26.20"),
+    "httplib2": ("httplib2",),
     "pip": ("pip",),
 }
 

@@ -1,7 +1,8 @@
 """Servers in every situation that a verifying client must tell apart, and of every protocol that the clients speak.
 
-A `Site` shows one certificate. On its TLS port it answers HTTP, WebSocket, Redis, MongoDB and MQTT by what the first
-bytes look like; SMTP, IMAP, POP3, FTP and PostgreSQL, which begin in plain text, have ports of their own. It counts
+A `Site` shows one certificate. On its TLS port it answers HTTP, WebSocket, Redis, MongoDB, MQTT, AMQP and LDAP by what
+the first bytes look like; SMTP, IMAP, POP3, FTP, PostgreSQL, MySQL and NATS, which begin in plain text, have ports of
+their own. It counts
 every application byte, so that a test can tell "the client says that it refused" from "nothing was sent".
 """
 
@@ -24,6 +25,7 @@ from harness.pki import Authority
 HELLO = b"reached"
 _WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _PATIENCE = 30.0  # seconds
+_READ = 65536  # bytes at most
 
 
 class Stream:
@@ -57,20 +59,20 @@ class Stream:
         return line + separator
 
     def readexactly(self, size: int) -> bytes:
-        """The next `size` bytes."""
+        """The next `size` bytes. No more is taken from the connection: a handshake may follow without a pause."""
         while len(self._buffer) < size:
-            self._fill()
+            self._fill(size - len(self._buffer))
         data, self._buffer = self._buffer[:size], self._buffer[size:]
         return data
 
-    def _fill(self) -> None:
-        data = self._receive()
+    def _fill(self, limit: int = _READ) -> None:
+        data = self._receive(limit)
         if not data:
             raise EOFError("closed by the client")
         self._buffer += data
 
-    def _receive(self) -> bytes:
-        data = self.connection.recv(65536)
+    def _receive(self, limit: int = _READ) -> bytes:
+        data = self.connection.recv(limit)
         if self._secured:
             self._count(data)
         return data
@@ -88,7 +90,7 @@ class Site:
         self._listeners: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.port = self._listen(_nothing, _answer)
-        self.ports = {protocol: self._listen(greet, _lines) for protocol, greet in _PLAIN.items()}
+        self.ports = {protocol: self._listen(*conversation) for protocol, conversation in _PLAIN.items()}
         self.ports["http2"] = self._listen(_nothing, _http2)
         self.connections = 0  # accepted, whatever became of them
         self.handshakes = 0  # finished
@@ -160,6 +162,10 @@ def _answer(stream: Stream) -> None:
         _redis(start, stream)
     elif start[:1] == b"\x10":
         _mqtt(start, stream)
+    elif start == b"AMQP":
+        _amqp(stream)
+    elif start[:1] == b"0" and start[2:] == b"\x02\x01":
+        _ldap(start, stream)
     elif start.isalpha() or start[:3].isalpha():
         _http(start, stream)
     else:
@@ -181,9 +187,8 @@ def _http(start: bytes, stream: Stream) -> None:
         method, path = head.split(b" ", 2)[:2]
         kind, body = _resource(path.decode("ascii"))
         stream.write(
-            b'HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nETag: "1"\r\nX-Repo-Commit: 1\r\n\r\n'
-            % (kind, len(body))
-            + (b"" if method == b"HEAD" else body)
+            b'HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nETag: "1"\r\nX-Repo-Commit: 1\r\n'
+            b"X-Elastic-Product: Elasticsearch\r\n\r\n" % (kind, len(body)) + (b"" if method == b"HEAD" else body)
         )
         start = b""
 
@@ -204,6 +209,11 @@ _DOCUMENTS: dict[str, object] = {
     "/api/whoami-v2": {"name": "reached", "type": "user", "orgs": []},
     "/version": {"major": "1", "minor": "30", "gitVersion": "v1.30.0", "gitCommit": "", "gitTreeState": "clean"}
     | {"buildDate": "", "goVersion": "", "compiler": "gc", "platform": "linux/amd64"},
+    "/about": {"kind": "drive#about"},
+    "/v1/balance": {"object": "balance"},
+    "/api.test": {"ok": True},
+    "/_cluster/health": {"status": "green"},
+    "/users/reached": {"login": "reached"},
     "/token": {"access_token": "reached", "expires_in": 3600, "token_type": "Bearer"},
 }
 
@@ -241,6 +251,32 @@ def _redis(start: bytes, stream: Stream) -> None:
 def _mqtt(start: bytes, stream: Stream) -> None:
     stream.read()
     stream.write(b"\x20\x02\x00\x00")  # CONNACK, accepted (MQTT 3.1.1, 3.2)
+    stream.read()
+
+
+def _amqp(stream: Stream) -> None:
+    """AMQP 0-9-1 up to a connection that is open, and its end (2.2.4 and 2.3.5 of the specification)."""
+    stream.readexactly(4)  # the version
+    mechanisms = struct.pack(">I", 5) + b"PLAIN" + struct.pack(">I", 5) + b"en_US"
+    stream.write(_amqp_method(10, b"\0\x09" + struct.pack(">I", 0) + mechanisms))  # Start
+    answers = {11: _amqp_method(30, struct.pack(">HIH", 0, 131072, 0)), 40: _amqp_method(41, b"\0")}  # Tune, OpenOk
+    answers[50] = _amqp_method(51, b"")  # CloseOk
+    while True:
+        (size,) = struct.unpack(">I", stream.readexactly(7)[3:])
+        (method,) = struct.unpack(">H", stream.readexactly(size + 1)[2:4])
+        stream.write(answers.get(method, b""))
+
+
+def _amqp_method(number: int, arguments: bytes) -> bytes:
+    """The frame of a method of the class "connection"."""
+    payload = struct.pack(">HH", 10, number) + arguments
+    return struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce"
+
+
+def _ldap(start: bytes, stream: Stream) -> None:
+    """Accept a bind (RFC 4511, 4.2)."""
+    number = (start + stream.read())[4]
+    stream.write(b"\x30\x0c\x02\x01" + bytes([number]) + b"\x61\x07\x0a\x01\0\x04\0\x04\0")
     stream.read()
 
 
@@ -305,20 +341,32 @@ def _postgresql(stream: Stream) -> None:
     stream.write(b"S")
 
 
-_PLAIN: dict[str, Callable[[Stream], None]] = {
-    "smtp": _smtp,
-    "imap": _imap,
-    "pop3": _pop3,
-    "ftp": _ftp,
-    "postgresql": _postgresql,
-}
+def _mysql(stream: Stream) -> None:
+    """Protocol::HandshakeV10, which offers TLS; the client answers with an SSLRequest."""
+    capabilities = 0x0008_AA01  # LONG_PASSWORD, PROTOCOL_41, SSL, TRANSACTIONS, SECURE_CONNECTION, PLUGIN_AUTH
+    greeting = b"\x0a8.0.0\0" + struct.pack("<I", 1) + b"salt4321\0" + struct.pack("<H", capabilities & 0xFFFF)
+    greeting += struct.pack("<BHHB", 45, 2, capabilities >> 16, 21) + bytes(10) + b"salt43218765\0"
+    stream.write(_mysql_packet(0, greeting + b"mysql_native_password\0"))
+    stream.readexactly(4 + 32)
+
+
+def _mysql_packet(number: int, payload: bytes) -> bytes:
+    return struct.pack("<I", len(payload))[:3] + bytes([number]) + payload
+
+
+def _nats(stream: Stream) -> None:
+    info = {"server_id": "test", "version": "2.10.0", "proto": 1, "max_payload": 1048576, "tls_required": True}
+    stream.write(b"INFO " + json.dumps(info).encode() + b"\r\n")
+
+
+# ---- and inside TLS then --------------------------------------------------------------------------------------------
 
 
 def _lines(stream: Stream) -> None:
-    """Answer what SMTP, IMAP, POP3, FTP and PostgreSQL clients say first inside TLS, so that they are content."""
+    """Answer what SMTP, IMAP, POP3 and FTP clients say first inside TLS, so that they are content."""
     while data := stream.read():
         words = data.upper().split()
-        if words[:1] == [b"EHLO"]:
+        if words[:1] in ([b"EHLO"], [b"NOOP"], [b"QUIT"]):
             stream.write(b"250 ok\r\n")
         elif words[:1] == [b"CAPA"]:
             stream.write(b"+OK\r\n.\r\n")
@@ -330,6 +378,49 @@ def _lines(stream: Stream) -> None:
             stream.write(b"* CAPABILITY IMAP4rev1\r\n" + data.split()[0] + b" OK done\r\n")
         else:
             return
+
+
+def _postgresql_session(stream: Stream) -> None:
+    """Let everybody in without a password (PostgreSQL's "message flow": start-up)."""
+    (size,) = struct.unpack(">I", stream.readexactly(4))
+    stream.readexactly(size - 4)
+    stream.write(_postgresql_message(b"R", bytes(4)))  # AuthenticationOk
+    for name, value in ((b"server_version", b"16.0"), (b"client_encoding", b"UTF8")):
+        stream.write(_postgresql_message(b"S", name + b"\0" + value + b"\0"))
+    stream.write(_postgresql_message(b"Z", b"I"))  # ReadyForQuery
+    while stream.read()[:1] not in (b"", b"X"):  # Terminate: some clients wait until we close
+        pass
+
+
+def _postgresql_message(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack(">I", len(content) + 4) + content
+
+
+def _mysql_session(stream: Stream) -> None:
+    """Say OK to the login and to whatever is asked then."""
+    while True:
+        head = stream.readexactly(4)
+        (size,) = struct.unpack("<I", head[:3] + b"\0")
+        stream.readexactly(size)
+        stream.write(_mysql_packet(head[3] + 1, b"\0\0\0\x02\0\0\0"))
+
+
+def _nats_session(stream: Stream) -> None:
+    while True:
+        if stream.readuntil(b"\r\n") == b"PING\r\n":
+            stream.write(b"PONG\r\n")
+
+
+# What is said before TLS, and after it.
+_PLAIN: dict[str, tuple[Callable[[Stream], None], Callable[[Stream], None]]] = {
+    "smtp": (_smtp, _lines),
+    "imap": (_imap, _lines),
+    "pop3": (_pop3, _lines),
+    "ftp": (_ftp, _lines),
+    "postgresql": (_postgresql, _postgresql_session),
+    "mysql": (_mysql, _mysql_session),
+    "nats": (_nats, _nats_session),
+}
 
 
 # ---- all of them ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Fixtures of the matrix: the stacks of libraries with the hook and without, the sites, and the record of the run.
 
-`TRUSTSTORE_MATRIX=full` asks for every client instead of the quick choice. `TRUSTSTORE_MATRIX_RECORD` names a JSON file
-that gets what was found, from which `tests/matrix/page.py` makes docs/reference/compatibility.md.
+`TRUSTSTORE_MATRIX=full` asks for every client instead of the quick choice, on two Pythons, and for what must be built
+first. `TRUSTSTORE_MATRIX_RECORD` names a JSON file that gets what was found, from which `tests/matrix/page.py` makes
+docs/reference/compatibility.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ from harness.environments import NewEnvironment
 from harness.pki import Authority
 from harness.private_system import PrivateSystem
 from harness.situations import Site, sites
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is marked `full` to the full run."""
+    left = [] if FULL else [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")
@@ -62,13 +70,13 @@ def stacks(
     private_system: PrivateSystem,
     certifi_only: Authority,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], Stack]:
-    """The stack of a name, made when it is first asked for."""
-    made: dict[str, Stack] = {}
+) -> Callable[[str, pathlib.Path], Stack]:
+    """The stack of a name for an interpreter, made when it is first asked for."""
+    made: dict[tuple[str, pathlib.Path], Stack] = {}
 
-    def stack(name: str) -> Stack:
-        if name not in made:
-            stock = new_environment(hooked=False)
+    def stack(name: str, python: pathlib.Path) -> Stack:
+        if (name, python) not in made:
+            stock = new_environment(hooked=False, python=python)
             stock.install_from_registry(*(STACKS if FULL else QUICK_STACKS)[name], timeout=800)
             # Before the wheel, which may replace files of the distribution `truststore`, as it would anywhere.
             hooked = stock.twin(tmp_path_factory.mktemp("twin") / "env")
@@ -77,7 +85,7 @@ def stacks(
                 directory = tmp_path_factory.mktemp("bundles")
                 for place, seen in with_root(directory, environment.site_packages, certifi_only.pem).items():
                     private_system.overlay(seen, place)
-            made[name] = Stack(stock, hooked)
-        return made[name]
+            made[name, python] = Stack(stock, hooked)
+        return made[name, python]
 
     return stack

@@ -25,14 +25,16 @@ in `tests/matrix/clients/`, unmodified, run as a process of its own against serv
 
 The five servers: one whose CA the administrator added to the system store with `update-ca-certificates`; one whose CA
 nobody knows; one with another host's certificate; one with an expired certificate; one whose root is only in the
-bundles that packages bring (certifi's, botocore's and pip's were given it, with `RECORD`s to match).
+bundles that packages bring (those of certifi, botocore, httplib2, pip and stripe were given it, with `RECORD`s to
+match).
 """
 
 CLIENTS = """\
 ## Clients
 
-What to see: in every row "with the hook", the first server is reached and none of the others is. The row below it is
-the same program in an environment without truststore-auto.
+What to see: in every row "with the hook", the first server is reached and none of the others is. The row "without" is
+the same program in an environment without truststore-auto. On the newer Python only those were run without it that
+trust a bundle, which is where the hook makes the difference; aiohttp 3.9.5 and pip 22.2.2 are not for that Python.
 
 * Programs whose name ends in `_pinned` load one CA of their own, that of the second server: a pin reaches that one
   alone, with the hook and without. `redis_with_ca` does, too, but redis adds it to the default certificates.
@@ -40,6 +42,11 @@ the same program in an environment without truststore-auto.
   after urllib3 took it. With the hook it does.
 * `pip_download` and its like look for a package that the server does not have, and end with an error also where they
   reached it. The server tells.
+* `pdm_lock` is of `pip install pdm[locked]`: with the newest hishel (2.0.0) and unearth (0.19.0), which
+  `pip install pdm` takes, pdm 2.29.3 does not get as far as a connection, hook or not.
+* A bundle that stands for the public CAs is recognized wherever a package brings one: httplib2's own where certifi is
+  not installed, stripe's list of twelve roots. Where a package lists the CAs of one vendor's servers, as braintree
+  (Amazon's and DigiCert's roots) and redshift_connector (Amazon's) do, that is a pin, and stays one.
 """
 
 OWN_TLS = """\
@@ -76,7 +83,6 @@ it was in the interpreter that runs the program; or inside; or inside, and the p
 NOT_REACHED = """\
 ## What was not run
 
-* pdm: its newest release did not start with the newest hishel that it asks for (no `SyncSqliteStorage`), hook or not.
 * A free-threaded CPython newer than 3.13: no registry has one, and Debian's mirror did not give the sources of 3.14 and
   3.15. That of 3.13 was built (`tests/matrix/test_interpreters.py`); besides the row above, threads made and changed
   contexts on it in a loop, with OpenSSL and with a verifier of our own deciding (`tests/harness/stress.py`).
@@ -137,8 +143,8 @@ def _latest(rows: Iterable[Row]) -> list[Row]:
     return list({tuple(str(row[key]) for key in row if key != "verdicts"): row for row in rows}.values())
 
 
-def _by_client(row: Row) -> tuple[str, str, bool]:
-    return row["client"], row["version"], row["condition"] != "with the hook"
+def _by_client(row: Row) -> tuple[str, str, str, bool]:
+    return row["client"], row["version"], row["python"], row["condition"] != "with the hook"
 
 
 def _cells(row: Row) -> list[str]:

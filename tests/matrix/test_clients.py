@@ -1,30 +1,56 @@
-"""Every client, unmodified, with the hook and without, in every situation that a verifier must tell apart."""
+"""Every client, unmodified, with the hook and without, in every situation that a verifier must tell apart.
+
+The full run does it on this Python, and once more on the newest CPython of this machine: there without those whose TLS
+is not Python's, and without the hook only those that trust a bundle, which is where the hook makes the difference.
+"""
 
 from __future__ import annotations
 
+import pathlib
+import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
+from harness import clients
 from harness.clients import CLIENTS, FULL, REACHED, REFUSED, Client, Outcome, Record, Stack, run_in_situations
-from harness.environments import Environment
+from harness.environments import Environment, interpreters
 from harness.private_system import PrivateSystem
 from harness.situations import SITUATIONS, TRUSTED, UNKNOWN_CA, Site
 
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(900)]
 
 CHOSEN = [client for client in CLIENTS if FULL or client.quick]
+THIS = sys.version_info[:2]
+PYTHONS = {THIS: pathlib.Path(sys.executable)}
+if FULL and (newer := interpreters((3, THIS[1] + 1), (3, 99))):
+    PYTHONS[max(newer)] = newer[max(newer)]
+
+
+def _on_each_python(chosen: Callable[[Client, tuple[int, int]], bool]) -> list[Any]:
+    return [
+        pytest.param(client, python, id=repr(client) + ("" if version == THIS else f"-{version[0]}.{version[1]}"))
+        for version, python in PYTHONS.items()
+        for client in CHOSEN
+        if version <= client.until and chosen(client, version)
+    ]
+
+
 VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
 
 
-@pytest.mark.parametrize("client", CHOSEN, ids=repr)
+@pytest.mark.parametrize(
+    ("client", "python"), _on_each_python(lambda client, version: version == THIS or not client.own_tls)
+)
 def test_the_hook_decides_by_the_system_store(
     client: Client,
-    stacks: Callable[[str], Stack],
+    python: pathlib.Path,
+    stacks: Callable[[str, pathlib.Path], Stack],
     everywhere: dict[str, Site],
     private_system: PrivateSystem,
     record: Record,
 ) -> None:
-    stack = stacks(client.stack)
+    stack = stacks(client.stack, python)
     expected = {situation: client.with_hook(situation) for situation in SITUATIONS}
     found = run_in_situations(private_system, [str(stack.hooked.python)], client, everywhere)
     _record(record, client, stack.hooked, "with the hook", found)
@@ -32,17 +58,21 @@ def test_the_hook_decides_by_the_system_store(
 
 
 @pytest.mark.parametrize(
-    "client", CHOSEN if FULL else [client for client in CHOSEN if client.trusts == "bundle"], ids=repr
+    ("client", "python"),
+    _on_each_python(
+        lambda client, version: client.trusts in (clients.BUNDLE, clients.BOTH) or (FULL and version == THIS)
+    ),
 )
 def test_what_it_does_without_the_hook(
     client: Client,
-    stacks: Callable[[str], Stack],
+    python: pathlib.Path,
+    stacks: Callable[[str, pathlib.Path], Stack],
     everywhere: dict[str, Site],
     private_system: PrivateSystem,
     record: Record,
 ) -> None:
     """Or else the test above would prove nothing about the hook."""
-    stack = stacks(client.stack)
+    stack = stacks(client.stack, python)
     found = run_in_situations(private_system, [str(stack.stock.python)], client, everywhere)
     _record(record, client, stack.stock, "without", found)
     if client.broken_without:
@@ -52,18 +82,18 @@ def test_what_it_does_without_the_hook(
     assert _verdicts(found) == expected, _said(found, expected)
 
 
-HELPED = [client for client in CHOSEN if client.helped_by is not None]
-
-
-@pytest.mark.parametrize("client", HELPED, ids=repr)
+@pytest.mark.parametrize(
+    ("client", "python"), _on_each_python(lambda client, version: client.helped_by is not None and version == THIS)
+)
 def test_a_variable_helps_who_is_out_of_reach(
     client: Client,
-    stacks: Callable[[str], Stack],
+    python: pathlib.Path,
+    stacks: Callable[[str, pathlib.Path], Stack],
     everywhere: dict[str, Site],
     private_system: PrivateSystem,
     record: Record,
 ) -> None:
-    stack = stacks(client.stack)
+    stack = stacks(client.stack, python)
     assert client.helped_by is not None
     variables = dict([client.helped_by])
     situations = (TRUSTED, UNKNOWN_CA)

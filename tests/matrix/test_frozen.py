@@ -5,12 +5,12 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from harness.clients import FULL, PROGRAMS, Client, Record, run_in_situations
+from harness.clients import PROGRAMS, Client, Record, run_in_situations
 from harness.environments import Environment, NewEnvironment, run
 from harness.private_system import PrivateSystem
 from harness.situations import SITUATIONS, Site
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.matrix, pytest.mark.full, pytest.mark.timeout(900)]
 
 
 def _freeze(environment: Environment, directory: pathlib.Path) -> pathlib.Path:
@@ -33,8 +33,6 @@ def test_a_frozen_program(
     tmp_path: pathlib.Path,
     record: Record,
 ) -> None:
-    if not FULL:
-        pytest.skip("in the full run")
     environment = new_environment(hooked=hooked)
     environment.install_from_registry("pyinstaller", "requests", timeout=600)
     version = environment.run("-m", "PyInstaller", "--version").stdout.strip()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from harness.clients import FULL, PROGRAMS, Client, Record, run_in_situations
+from harness.clients import PROGRAMS, Client, Record, run_in_situations
 from harness.environments import Environment, download
 from harness.images import Image, debian
 from harness.pki import Authority
 from harness.situations import SITUATIONS, Site
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.matrix, pytest.mark.full, pytest.mark.timeout(1500)]
 
 # The header of bluetooth is the one thing that the build would need besides; _ssl does not use it.
 _SOURCE = """
@@ -58,8 +58,6 @@ print(ssl.OPENSSL_VERSION, ssl.SSLContext.__module__, visible, sep="|")
 def image(
     company: Authority, wheel: pathlib.Path, installer: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Image:
-    if not FULL:
-        pytest.skip("in the full run")
     image = debian("bookworm", tmp_path_factory.mktemp("image"), PROGRAMS)
     image.trust(company.file)
     image.path("/build").mkdir()

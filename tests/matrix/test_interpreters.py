@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 
 import pytest
-from harness.clients import FULL, PROGRAMS, Client, Record, run_in_situations
+from harness.clients import PROGRAMS, Client, Record, run_in_situations
 from harness.environments import PROJECT, SWITCH, Environment, NewEnvironment, build, download, interpreters
 from harness.images import Image, debian
 from harness.pki import Authority, stress_material
@@ -28,11 +28,11 @@ WHAT = (
 # (suite, interpreter, which startup file)
 IN_IMAGES = [
     ("bookworm", "/usr/bin/python3.11", "pth"),
-    ("trixie", "/usr/bin/python3.13", "pth"),
-    ("sid", "/usr/bin/python3.14", "pth"),
-    ("sid", "/usr/bin/python3.15", "pth"),
-    ("sid", "/usr/bin/python3.15", "start"),
-    ("sid", "/usr/bin/pypy3", "pth"),
+    pytest.param("trixie", "/usr/bin/python3.13", "pth", marks=pytest.mark.full),
+    pytest.param("sid", "/usr/bin/python3.14", "pth", marks=pytest.mark.full),
+    pytest.param("sid", "/usr/bin/python3.15", "pth", marks=pytest.mark.full),
+    pytest.param("sid", "/usr/bin/python3.15", "start", marks=pytest.mark.full),
+    pytest.param("sid", "/usr/bin/pypy3", "pth", marks=pytest.mark.full),
 ]
 
 
@@ -76,8 +76,6 @@ def test_an_interpreter_of_debian(
     everywhere: dict[str, Site],
     record: Record,
 ) -> None:
-    if not FULL and suite != "bookworm":
-        pytest.skip("in the full run")
     image = images(suite)
     directory = f"/srv/{pathlib.PurePosixPath(interpreter).name}-{startup}"
     image.run(interpreter, "-m", "venv", "--without-pip", directory)
@@ -147,6 +145,7 @@ _HAS_GIL = (
 )
 
 
+@pytest.mark.full
 def test_a_free_threaded_interpreter(
     images: Callable[[str], Image],
     libraries: list[pathlib.Path],
@@ -155,8 +154,6 @@ def test_a_free_threaded_interpreter(
     record: Record,
     tmp_path: pathlib.Path,
 ) -> None:
-    if not FULL:
-        pytest.skip("in the full run")
     image = images("trixie")
     image.run("sh", "-c", _FREE_THREADED, timeout=1400)
     image.run("/opt/free-threaded/bin/python3.13t", "-m", "venv", "--without-pip", "/srv/free-threaded")

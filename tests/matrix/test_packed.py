@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from harness.clients import FULL, PROGRAMS, REFUSED, Client, Record, run_in_situations
+from harness.clients import PROGRAMS, REFUSED, Client, Record, run_in_situations
 from harness.environments import Environment, NewEnvironment, download, run
 from harness.private_system import PrivateSystem
 from harness.situations import SITUATIONS, Site
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.matrix, pytest.mark.full, pytest.mark.timeout(600)]
 
 REQUESTS = Client("requests_get", "requests", "bundle")
 # What docs/how-to/frozen.md tells authors to put in front.
@@ -145,8 +145,6 @@ def test_a_packed_program(
     tmp_path: pathlib.Path,
     record: Record,
 ) -> None:
-    if not FULL:
-        pytest.skip("in the full run")
     program = (LINES if case.lines else "") + (PROGRAMS / "requests_get.py").read_text()
     result = tmp_path / "packed"
     tool = case.pack(workshop, program, case.ours, result)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from harness import pages
-from harness.clients import FULL, PROGRAMS, REACHED, REFUSED, Client, Record, run_in_situations
+from harness.clients import PROGRAMS, REACHED, REFUSED, Client, Record, run_in_situations
 from harness.environment import missing
 from harness.environments import Environment, download
 from harness.images import Image, debian
@@ -108,10 +108,10 @@ def test_every_recipe_is_run() -> None:
     assert set(RECIPES) == {*RUNNERS, "truststore-auto.yml"}
 
 
-@pytest.mark.parametrize("name", RUNNERS)
+@pytest.mark.parametrize(
+    "name", [name if name == "Dockerfile" else pytest.param(name, marks=pytest.mark.full) for name in RUNNERS]
+)
 def test_a_recipe(name: str, image: Image, everywhere: dict[str, Site], record: Record) -> None:
-    if not FULL and name != "Dockerfile":
-        pytest.skip("in the full run")
     run, environment = RUNNERS[name]
     run(image, RECIPES[name])
     found = reaches(image, everywhere, environment)
@@ -119,11 +119,10 @@ def test_a_recipe(name: str, image: Image, everywhere: dict[str, Site], record: 
     assert found == RIGHT
 
 
+@pytest.mark.full
 def test_the_playbook(
     image: Image, installer: Environment, everywhere: dict[str, Site], tmp_path: pathlib.Path, record: Record
 ) -> None:
-    if not FULL:
-        pytest.skip("in the full run")
     for_image = ("--only-binary=:all:", "--python-version=3.11", "--platform=manylinux2014_x86_64")
     download(installer, tmp_path / "ansible", *for_image, "ansible-core<2.19")
     shutil.copytree(tmp_path / "ansible", image.path("/ansible"))
@@ -148,11 +147,10 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("system", LAYOUTS)
 def test_the_store_of_another_system(system: str, image: Image, everywhere: dict[str, Site], record: Record) -> None:
     """Debian's Python over the layout of another system: nothing is where this OpenSSL was told to look."""
-    if not FULL:
-        pytest.skip("in the full run")
     shell(image, RECIPES["wheelhouse.sh"])
     bundle = LAYOUTS[system]
     shell(

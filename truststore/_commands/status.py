@@ -213,12 +213,13 @@ _EFFECTS = (
     ("REQUESTS_CA_BUNDLE", "requests trusts this file or directory only"),
     ("CURL_CA_BUNDLE", "requests trusts this file only, unless REQUESTS_CA_BUNDLE is set"),
     ("AWS_CA_BUNDLE", "boto3 and the AWS CLI trust this file only"),
+    ("HTTPLIB2_CA_CERTS", "httplib2 and Google's API client trust this file only"),
     ("PIP_CERT", "pip trusts this file, besides its own certificates"),
     ("OPENSSL_CONF", "OpenSSL's configuration: it may change the security level"),
 )
 
 
-_PINS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "PIP_CERT")
+_PINS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "HTTPLIB2_CA_CERTS", "PIP_CERT")
 _OWN_BUNDLE = "the system's own bundle: it stands for the system store"
 
 
@@ -245,7 +246,7 @@ def _problem(name: str, value: str) -> str | None:
 
         if name in openssl.ignored_variables():
             return "ignored: it points into the interpreter's own distribution, which set it, not the administrator"
-    if name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "PIP_CERT", "OPENSSL_CONF"):
+    if name in ("SSL_CERT_FILE", *_PINS, "OPENSSL_CONF"):
         missing = [] if os.path.exists(value) else [value]
     elif name in ("SSL_CERT_DIR", "TRUSTSTORE_EXTRA_CA_CERTS"):
         missing = [path for path in value.split(os.pathsep) if not os.path.exists(path)]
