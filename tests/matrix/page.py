@@ -12,13 +12,13 @@ from typing import Any
 Row = Mapping[str, Any]
 
 SITUATIONS = ("trusted", "unknown CA", "wrong name", "expired", "root only in certifi")
-MARKS = {"reached": "reached", "refused": "refused"}
 
 HEAD = """\
 # Compatibility
 
-Made by `tests/matrix/run_full` on {date} from what that run found; do not edit. Each client is a program of a few lines
-in `tests/matrix/clients/`, unmodified, run as a process of its own against servers on loopback.
+Made by `tests/matrix/page.py` on {date} from what the tests of `tests/matrix/run_full` found; do not edit. Where some
+were run again by themselves, a row says what was found last. Each client is a program of a few lines in
+`tests/matrix/clients/`, unmodified, run as a process of its own against servers on loopback.
 
 * *reached*: it ended well, and the server got its bytes.
 * *refused*: it failed on the certificate, and the server got none of the application's bytes.
@@ -44,9 +44,9 @@ trust a bundle, which is where the hook makes the difference; aiohttp 3.9.5 and 
   reached it. The server tells.
 * `pdm_lock` is of `pip install pdm[locked]`: with the newest hishel (2.0.0) and unearth (0.19.0), which
   `pip install pdm` takes, pdm 2.29.3 does not get as far as a connection, hook or not.
-* A bundle that stands for the public CAs is recognized wherever a package brings one: httplib2's own where certifi is
-  not installed, stripe's list of twelve roots. Where a package lists the CAs of one vendor's servers, as braintree
-  (Amazon's and DigiCert's roots) and redshift_connector (Amazon's) do, that is a pin, and stays one.
+* A package's copy of the public CAs need not be certifi's: httplib2 has its own where certifi is not installed, and
+  stripe a list of twelve roots. Where a package lists the CAs of one vendor's servers, as braintree (Amazon's and
+  DigiCert's roots) and redshift_connector (Amazon's and Starfield's) do, that is a pin, and stays one.
 """
 
 OWN_TLS = """\
