@@ -274,6 +274,18 @@ def test_the_store_is_found_once_per_process_and_looked_for_again_while_there_is
     assert len(searches) == 3
 
 
+@pytest.mark.parametrize("scan_order", ["names first", "hash names first"])
+def test_all_roots_of_a_directory_are_listed_whichever_of_their_names_the_system_gives_first(
+    scan_order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        (tmp_path / f"Root_{number}.pem").write_text("")
+        (tmp_path / f"{number:08x}.0").symlink_to(f"Root_{number}.pem")
+    entries = sorted(os.scandir(tmp_path), key=lambda it: it.name.endswith(".0") == (scan_order == "names first"))
+    monkeypatch.setattr(os, "scandir", lambda _: entries)
+    assert Store("", directory=str(tmp_path)).all_files() == [str(tmp_path / f"{it:08x}.0") for it in range(10)]
+
+
 def test_this_machine() -> None:
     store = openssl.system_store()
     if not store:

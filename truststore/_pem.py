@@ -7,7 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # The labels that OpenSSL takes for a certificate. A "TRUSTED CERTIFICATE" carries OpenSSL's own trust settings behind
 # the certificate; only OpenSSL can honour them, so it is no anchor elsewhere.
@@ -51,10 +51,10 @@ def certificates_in_file(path: str | bytes | os.PathLike[str] | os.PathLike[byte
         return list(certificates(file.read()))
 
 
-def files_in_directory(path: str) -> list[str]:
-    """The regular files in `path`, sorted; every file once, however many links (hash names) lead to it."""
+def files_in_directory(path: str, counts: Callable[[str], bool] = lambda _: True) -> list[str]:
+    """The regular files in `path` whose name `counts`, sorted; every file once, however many links lead to it."""
     seen: dict[str, str] = {}
     for entry in os.scandir(path):
-        if entry.is_file():
+        if counts(entry.name) and entry.is_file():
             seen.setdefault(os.path.realpath(entry.path), entry.path)
     return sorted(seen.values())

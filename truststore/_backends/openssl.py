@@ -124,7 +124,8 @@ class Store:
         elif self.directory is not None:
             for directory in self.directory.split(os.pathsep):
                 if os.path.isdir(directory):
-                    files += [path for path in _pem.files_in_directory(directory) if _is_hash_name_of(directory, path)]
+                    # Of the names of one file, those that OpenSSL looks for count, whichever comes first.
+                    files += _pem.files_in_directory(directory, _is_hash_name)
         return files
 
 
@@ -285,10 +286,6 @@ def _is_hash_name(name: str) -> bool:
     stem, _, number = name.partition(".")
     # `strip` leaves nothing of what has hexadecimal digits only; a loop in Python takes ten times as long.
     return len(stem) == 8 and number.isascii() and number.isdigit() and not stem.strip("0123456789abcdef")
-
-
-def _is_hash_name_of(directory: str, path: str) -> bool:
-    return os.path.dirname(path) == directory.rstrip(os.sep) and _is_hash_name(os.path.basename(path))
 
 
 # ---- SSL_CERT_FILE and SSL_CERT_DIR ---------------------------------------------------------------------------------
