@@ -204,8 +204,8 @@ def _unchanged_since(store: Any) -> str | None:
 # (variable, what it does if it is set). The first ones decide about every connection, the rest about one library's.
 _EFFECTS = (
     ("TRUSTSTORE_DISABLE", "the hook does nothing, if it says 1, true, yes or on"),
-    ("SSL_CERT_FILE", "OpenSSL verifies with this file instead of the system's bundle"),
-    ("SSL_CERT_DIR", "OpenSSL verifies with this directory instead of the system's"),
+    ("SSL_CERT_FILE", "OpenSSL verifies with this file instead of the system's bundle; a directory counts as before"),
+    ("SSL_CERT_DIR", "OpenSSL verifies with this directory instead of the system's; a bundle counts as before"),
     ("TRUSTSTORE_EXTRA_CA_CERTS", "these certificates are trusted besides the system store"),
     ("TRUSTSTORE_KEEP_BUNDLED", "bundles such as certifi's are trusted besides the system store"),
     ("TRUSTSTORE_STRICT", "VERIFY_X509_STRICT is honoured for the system store's roots, too"),
