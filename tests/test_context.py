@@ -329,3 +329,28 @@ def test_verification_left_off_by_an_interruption_is_switched_on_again(
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname is True
     assert _context._Raw.verify_mode.__get__(context) == ssl.CERT_REQUIRED
+
+
+def test_a_stderr_that_fails_decides_about_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy:
+        def write(self, text: str) -> None:
+            written.append(text)
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    written: list[str] = []
+    monkeypatch.setattr(_environment.settings, "debug", True)
+    monkeypatch.setattr("sys.stderr", Busy())
+    context = truststore.SSLContext(CLIENT)
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    assert context._truststore.configured
+    assert "trusts" in written[0]
+
+
+def test_what_is_loaded_too_late_to_be_all_that_is_trusted_makes_no_pin(private_ca: Authority) -> None:
+    """OpenSSL has the store's anchors by then, and what is said about the context must be true."""
+    unaware = {"ssl": ssl, "__name__": "unaware"}  # a module that has not taken the class from us, as this one has
+    context = eval("ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)", unaware)
+    assert not context._truststore.additive
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    context.load_verify_locations(private_ca.file)
+    assert not context._truststore.pinned

@@ -416,6 +416,16 @@ class TestSSLCertFile:
         assert trusts(context) == {"private"}
         assert trusts(ssl.create_default_context()) == {"system"}
 
+    def test_may_name_a_pipe(self, trusts: Trusts, private_ca: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a shell's `<(...)` does. What is in it can be read once, and that is for OpenSSL to do."""
+        reader, writer = os.pipe()
+        with open(reader, "rb"), open(writer, "wb") as file:
+            file.write(private_ca.pem.encode("ascii"))
+            file.close()
+            monkeypatch.setenv("SSL_CERT_FILE", f"/dev/fd/{reader}")
+            context = ssl.create_default_context()
+        assert trusts(context) == {"private"}
+
     @pytest.mark.parametrize("value", ["missing", "empty file", "empty value", "garbage"])
     def test_that_names_no_certificate_never_falls_back(
         self, trusts: Trusts, system_server: EchoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str

@@ -44,5 +44,5 @@ def debug(message: str) -> None:
     if settings.debug and sys.stderr is not None:
         try:
             sys.stderr.write(f"truststore: {message}\n")
-        except (OSError, ValueError):  # a closed stderr must not decide about a connection
+        except Exception:  # a stderr that is closed, or busy ("reentrant call"), must not decide about a connection
             return

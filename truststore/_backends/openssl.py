@@ -355,7 +355,7 @@ def ignored_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 def _environment_problems(cafile: str | None, capath: str | None) -> list[str]:
     problems: list[str] = []
-    if cafile is not None:
+    if cafile is not None and not _is_stream(cafile):
         before = len(problems)
         if not _certificates_in_bundle(cafile, problems) and len(problems) == before:
             problems.append(f"{cafile or '(empty)'}: no such file")
@@ -365,3 +365,8 @@ def _environment_problems(cafile: str | None, capath: str | None) -> list[str]:
             kind = "holds no hash names (run openssl rehash)" if os.path.isdir(directory) else "no such directory"
             problems.append(f"{directory or '(empty)'}: {kind}")
     return problems
+
+
+def _is_stream(path: str) -> bool:
+    """Whether reading `path` would use it up, as with the pipe of a shell's `<(...)`: it is OpenSSL's to read."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
