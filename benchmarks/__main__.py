@@ -27,6 +27,8 @@ def main() -> int:
         directory.mkdir(parents=True, exist_ok=True)
         sizes = SmokeSizes() if arguments.smoke else OfflineSizes() if arguments.offline else Sizes()
         sizes.rounds = arguments.rounds or sizes.rounds
+        if arguments.no_instructions:
+            sizes.counted_programs, sizes.counted_handshakes, sizes.counted_scripts = (), (), False
         sizes.layouts = arguments.layouts or sizes.layouts
         about: dict[str, object] = {"machine before": report.machine()}
         rows: list[Row] = []
@@ -76,6 +78,7 @@ def _arguments() -> argparse.Namespace:
         help=f"which trust stores: some of {', '.join(_LAYOUTS)}; what needs only one takes the first",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="how often all variants are asked in turn")
+    parser.add_argument("--no-instructions", action="store_true", help="count none, which takes most of the time")
     parser.add_argument("--json", metavar="FILE", help="write every sample to FILE")
     parser.add_argument("--directory", metavar="DIR", help="keep the environments in DIR and use them again next time")
     parser.add_argument(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import pathlib
-import statistics
 from collections.abc import Mapping
 
 from benchmarks.environments import OURS, PUBLIC, STOCK, Environment
 from benchmarks.figures import Budget, Row, ratio_budget
 from benchmarks.layouts import DIRECTORY_ONLY, HASHED, Layout
 from benchmarks.pki import KINDS
-from benchmarks.processes import WORKER, compare, workers
+from benchmarks.processes import WORKER, compare, compare_ages, workers
 from benchmarks.sizes import Sizes
 from benchmarks.startup import instructions
 
@@ -94,35 +93,30 @@ def _instructions(
 def _series(
     environments: Mapping[str, Environment], layout: Layout, pki: pathlib.Path, title: str, sizes: Sizes
 ) -> list[Row]:
-    """The 1st, 100th and 1000th connection on one context: the median of those that lead up to it."""
-    times: dict[str, list[float]] = {}
+    """The first connection on one context; and the thousandth beside early ones, in another process."""
+    how = {"pem": str(pki / f"{_MAIN[1]}.pem"), "version": _MAIN[0]}
+    first: dict[str, list[float]] = {}
     failures: dict[str, str] = {}
-    for variant, environment in environments.items():
-        with workers({variant: environment}, layout) as asked:
-            pem = str(pki / f"{_MAIN[1]}.pem")
-            answer = asked[variant].ask(
-                "long_series", pem=pem, version=_MAIN[0], count=sizes.series[-1], seconds=sizes.series_seconds
-            )
-        if "error" in answer:
-            failures[variant] = answer["error"]
-        times[variant] = answer.get("cpu", [])
-    rows = []
-    for place in sizes.series:
-        # Not the very first in what stands for the early ones: it does what is done once.
-        near = slice(0, 1) if place == 1 else slice(max(place - 90, 1), place)
-        samples = {
-            variant: [statistics.median(values[near])] for variant, values in times.items() if len(values) >= place
-        }
-        rows.append(Row(title, f"connection {place} on one context", "ns", samples, failures))
-    return rows
+    with workers(environments, layout) as old, workers(environments, layout) as young:
+        for variant, worker in old.items():
+            answer = worker.ask("long_series", count=sizes.series, seconds=sizes.series_seconds, **how)
+            made = len(answer.get("cpu", []))
+            first[variant] = answer["cpu"][:1] if made else []
+            if made < sizes.series:
+                failures[variant] = answer.get("error", f"{made} connections in {sizes.series_seconds:.0f} s")
+        arrived = {variant: worker for variant, worker in old.items() if variant not in failures}
+        words = (f"connection {sizes.series} on one context", "an early connection on one context")
+        late, early = compare_ages(title, words, arrived, young, 2 * sizes.rounds, "reused_handshakes", count=5, **how)
+    late.failures.update(failures)
+    return [Row(title, "the first connection on one context", "ns", first), early, late]
 
 
-def _series_budgets(name: str, early: Row, last: Row) -> list[Budget]:
-    """Flat: as in stock Python at the same place, and as this variant's own early ones."""
-    if OURS not in last.samples:
+def _series_budgets(name: str, early: Row, late: Row) -> list[Budget]:
+    """Flat: as stock Python after as many, and as this variant's own early ones."""
+    if OURS not in late.samples:
         return []
-    flat = Row(last.group, last.what, "ns", {OURS: last.samples[OURS], early.what: early.samples[OURS]})
+    flat = Row(late.group, late.what, "ns", {OURS: late.samples[OURS], "its own early ones": early.samples[OURS]})
     return [
-        ratio_budget(last, f"{last.what}, {name}", STOCK, at_most=1.05),
-        ratio_budget(flat, f"{last.what}, {name}", early.what, at_most=1.05),
+        ratio_budget(late, f"{late.what}, {name}", STOCK, at_most=1.05),
+        ratio_budget(flat, f"{late.what}, {name}", "its own early ones", at_most=1.05),
     ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-import statistics
 from collections.abc import Mapping
 
 from benchmarks.environments import OURS, PUBLIC, STOCK, Environment
 from benchmarks.figures import Budget, Row, ratio_budget
 from benchmarks.layouts import Layout
-from benchmarks.processes import Worker, in_turn, workers
+from benchmarks.processes import Worker, compare_ages, in_turn, workers
 from benchmarks.sizes import Sizes
 
 
@@ -128,65 +127,78 @@ def measure_growth(
     """Whether time and memory stay as they are, over as many connections as there is time for."""
     rows: list[Row] = []
     budgets: list[Budget] = []
-    for what, task, count in (
-        ("connections on one context", "long_series", sizes.connections),
-        ("connections, each with a new context", "long_series_of_contexts", sizes.contexts),
+    for what, task, afterwards, count in (
+        ("connections on one context", "long_series", "reused_handshakes", sizes.connections),
+        ("connections, each with a new context", "long_series_of_contexts", "fresh_handshakes", sizes.contexts),
     ):
-        growth = _Growth(environments, layout, pem, task, count, sizes.growth_seconds)
-        rows += growth.rows(group, what)
-        budgets += growth.budgets(what)
+        growth = _Growth(what, group)
+        for variant, environment in environments.items():
+            growth.measure(variant, environment, layout, task, afterwards, count, str(pem), sizes)
+        rows += growth.rows()
+        budgets += growth.budgets()
     return rows, budgets
 
 
 class _Growth:
-    def __init__(
+    """What many connections have left behind in a process of each variant."""
+
+    def __init__(self, what: str, group: str) -> None:
+        self._what = what
+        self._group = group
+        self._failures: dict[str, str] = {}
+        self._made: dict[str, int] = {}
+        self._since: dict[str, int] = {}
+        self._grown: dict[str, list[float]] = {}
+        self._late: dict[str, list[float]] = {}
+        self._early: dict[str, list[float]] = {}
+
+    def measure(
         self,
-        environments: Mapping[str, Environment],
+        variant: str,
+        environment: Environment,
         layout: Layout,
-        pem: pathlib.Path,
         task: str,
+        afterwards: str,
         count: int,
-        seconds: float,
+        pem: str,
+        sizes: Sizes,
     ) -> None:
-        self._answers = {}
-        for variant in environments:
-            with workers({variant: environments[variant]}, layout) as asked:
-                self._answers[variant] = asked[variant].ask(
-                    task, pem=str(pem), version="TLS 1.3", count=count, seconds=seconds
-                )
-        self._failures = {variant: it["error"] for variant, it in self._answers.items() if "error" in it}
-        self._good = {variant: it for variant, it in self._answers.items() if "error" not in it}
+        how = {"pem": pem, "version": "TLS 1.3"}
+        one = {variant: environment}
+        with workers(one, layout) as old, workers(one, layout) as young:
+            answer = old[variant].ask(task, count=count, seconds=sizes.growth_seconds, **how)
+            if "error" in answer:
+                self._failures[variant] = answer["error"]
+                return
+            self._made[variant], last = answer["resident"][-1]
+            # From the end of the first tenth on: until then, what is kept for ever is made.
+            self._since[variant], first = next(it for it in answer["resident"] if it[0] * 10 >= self._made[variant])
+            self._grown[variant] = [float(last - first)]
+            words = ("late", "early")
+            rows = compare_ages(self._group, words, old, young, 2 * sizes.rounds, afterwards, count=5, **how)
+            self._late[variant], self._early[variant] = (row.samples[variant] for row in rows)
 
-    def rows(self, group: str, what: str) -> list[Row]:
-        made = ", ".join(f"{variant} {len(it['cpu'])}" for variant, it in self._good.items())
-        early, late = ({variant: [self._tenth(variant, last)] for variant in self._good} for last in (False, True))
-        memory = {variant: [self._growth(variant)] for variant in self._good}
-        per_thousand = {variant: [self._growth(variant, each=1000)] for variant in self._good}
+    def rows(self) -> list[Row]:
+        made = ", ".join(f"{variant} {number}" for variant, number in self._made.items())
+        each = {
+            variant: [grown[0] * 1000 / max(self._made[variant] - self._since[variant], 1)]
+            for variant, grown in self._grown.items()
+        }
+        what = self._what
         return [
-            Row(group, f"{what}: second tenth (made: {made})", "ns", early, self._failures),
-            Row(group, f"{what}: last tenth", "ns", late, self._failures),
-            Row(group, f"{what}: growth of memory from the second tenth on", "bytes", memory, self._failures),
-            Row(group, f"{what}: the same for each 1000 of them", "bytes", per_thousand, self._failures),
+            Row(self._group, f"{what}: after many (made: {made})", "ns", self._late, self._failures),
+            Row(self._group, f"{what}: in a new process beside it", "ns", self._early, self._failures),
+            Row(self._group, f"{what}: growth of memory after the first tenth", "bytes", self._grown, self._failures),
+            Row(self._group, f"{what}: the same for each 1000 of them", "bytes", each, self._failures),
         ]
 
-    def budgets(self, what: str) -> list[Budget]:
-        if OURS not in self._good:
-            return [Budget(what, "flat", self._failures[OURS], None)]
-        ratio = self._tenth(OURS, True) / self._tenth(OURS, False)
-        growth, made = self._growth(OURS), len(self._good[OURS]["cpu"])
+    def budgets(self) -> list[Budget]:
+        if OURS in self._failures:
+            return [Budget(self._what, "flat", self._failures[OURS], None)]
+        base = "a new process"
+        flat = Row(self._group, self._what, "ns", {OURS: self._late[OURS], base: self._early[OURS]})
+        what, grown = f"after {self._made[OURS]} {self._what}", self._grown[OURS][0]
         return [
-            Budget(f"{made} {what}: time", "last tenth <= 1.05x of the second", f"{ratio:.3g}x", ratio <= 1.05),
-            Budget(f"{made} {what}: memory", "grows <= 1 MiB", f"{growth / 1024:.0f} KiB", growth <= 1 << 20),
+            ratio_budget(flat, f"{what}: time", base, at_most=1.05),
+            Budget(f"{what}: memory", "grows <= 1 MiB", f"{grown / 1024:.0f} KiB", grown <= 1 << 20),
         ]
-
-    def _tenth(self, variant: str, last: bool) -> float:
-        times: list[int] = self._good[variant]["cpu"]
-        tenth = max(len(times) // 10, 1)
-        return statistics.median(times[-tenth:] if last else times[tenth : 2 * tenth] or times)
-
-    def _growth(self, variant: str, each: int | None = None) -> float:
-        """Bytes that came after the first tenth of what was made; in all, or for `each` so many connections."""
-        readings: list[tuple[int, int]] = self._good[variant]["resident"]
-        made, last = readings[-1]
-        since, first = next((number, size) for number, size in readings if number * 10 >= made)
-        return (last - first) * (each / max(made - since, 1) if each else 1.0)

@@ -126,6 +126,32 @@ def compare(
     return Row(group, what, "ns", samples, failures)
 
 
+def compare_ages(
+    group: str,
+    what: tuple[str, str],
+    old: Mapping[str, Worker],
+    young: Mapping[str, Worker],
+    rounds: int,
+    task: str,
+    **parameters: object,
+) -> tuple[Row, Row]:
+    """The same for workers that have done much already beside others that have not, all asked in turn.
+
+    What an old one needs now and needed minutes ago would differ by the weather on the machine.
+    """
+    workers_by_key = {
+        f"{age}{variant}": it for age, asked in (("o", old), ("y", young)) for variant, it in asked.items()
+    }
+    both = compare(group, "", workers_by_key, rounds, task, **parameters)
+    rows = []
+    for age, words in zip("oy", what, strict=True):
+        samples, failures = (
+            {key[1:]: value for key, value in found.items() if key[0] == age} for found in (both.samples, both.failures)
+        )
+        rows.append(Row(group, words, "ns", samples, failures))
+    return rows[0], rows[1]
+
+
 def compare_programs(
     environments: Mapping[str, Environment],
     layout: Layout | None,

@@ -18,7 +18,7 @@ class Sizes:
     context_counts: tuple[int, ...] = (1, 10, 200)
     counted_handshakes: tuple[int, ...] = (1, 4)  # instructions of each handshake: the difference between these two
     counted_scripts = True  # whether the instructions of scripts that make one request are counted
-    series: tuple[int, ...] = (1, 100, 1000)  # which connections on one context are shown
+    series = 1000  # connections on one context, before a late one is compared with early ones
     download = 200_000_000  # bytes
     threads: tuple[int, ...] = (1, 4, 16, 64)
     patience = 3.0  # seconds for which one connection waits for a server that does not answer
@@ -47,7 +47,7 @@ class SmokeSizes(Sizes):
     context_counts = (1, 10)
     counted_handshakes = ()
     counted_scripts = False
-    series = (1, 20)
+    series = 20
     download = 2_000_000
     threads = (4, 16)
     patience = 0.5

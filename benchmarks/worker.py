@@ -209,8 +209,11 @@ def gated_handshakes(pem: str, version: str, count: int) -> dict[str, object]:
 
 
 def long_series(pem: str, version: str, count: int, seconds: float) -> dict[str, object]:
-    """`count` connections on one context, or as many as there is time for: the time of each, and readings of memory."""
-    context = client_context(version)
+    """`count` connections on one context, or as many as there is time for: the time of each, and readings of memory.
+
+    `reused_handshakes` goes on with that context.
+    """
+    context = _reused[pem, version] = client_context(version)
     return _series(lambda: context, pem, count, seconds)
 
 
