@@ -30,8 +30,10 @@ class Row:
         self.group = group
         self.what = what
         self.unit = unit
-        self.samples = {variant: list(values) for variant, values in samples.items() if values}
         self.failures = dict(failures)
+        self.samples = {
+            variant: list(values) for variant, values in samples.items() if values and variant not in failures
+        }
 
     def median(self, variant: str) -> float:
         return statistics.median(self.samples[variant])
