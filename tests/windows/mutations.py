@@ -135,8 +135,8 @@ REVOCATION = [
     Mutation(
         "LEAF treated as CHAIN by the contract",
         CONTRACT,
-        "verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN == ssl.VERIFY_CRL_CHECK_CHAIN",
-        "verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN",
+        "if verify_flags & chain == chain:",
+        "if verify_flags & chain:",
     ),
     _verifier("fetches for revocation unless told not to", "crypt32.CERT_CHAIN_REVOCATION_CHECK_CACHE_ONLY", "0"),
     _verifier("revocation checked unless told not to", "CHECK_CACHE_ONLY,", "CHECK_END_CERT,"),
@@ -183,14 +183,14 @@ CONTEXT_MUTATIONS = [
     Mutation(
         "CERT_NONE not skipped",
         CONTEXT,
-        "        if mode == ssl.CERT_NONE:\n            return create(session)",
-        "        if False:\n            return create(session)",
+        "if _Raw.verify_mode.__get__(self) == ssl.CERT_NONE:",
+        "if False:",
     ),
     Mutation(
         "CERT_OPTIONAL skipped on a client",
         CONTEXT,
-        "        if mode == ssl.CERT_NONE:\n            return create(session)",
-        "        if mode != ssl.CERT_REQUIRED:\n            return create(session)",
+        "if _Raw.verify_mode.__get__(self) == ssl.CERT_NONE:",
+        "if _Raw.verify_mode.__get__(self) != ssl.CERT_REQUIRED:",
     ),
     Mutation(
         "name passed with check_hostname off",
