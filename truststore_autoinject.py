@@ -108,11 +108,15 @@ class _Loader(object):
     def exec_module(self, module):
         # type: (Any) -> None
         module.__loader__ = module.__spec__.loader = self._genuine
+        before = {name: os.environ.get(name) for name in inherited}
         try:
             self._genuine.exec_module(module)
         except Exception as error:  # no _ssl: the program sees it as without us, and the finder goes on waiting
             _failed(error)
             raise
+        for name in inherited:  # cx_Freeze's copy of `ssl` sets one: no decision of the program either
+            if os.environ.get(name) != before[name]:
+                inherited[name] = os.environ.get(name)
         # Still under the import lock of `ssl`: threads that import it meanwhile wait for the injection too.
         try:
             sys.meta_path.remove(_finder)

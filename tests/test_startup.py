@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import pathlib
 import re
 import shutil
 import sys
 import textwrap
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,8 @@ from harness.environment import missing
 from harness.environments import Environment, NewEnvironment, create
 from harness.pki import Authority
 from harness.servers import https_server
+
+import truststore_autoinject
 
 SPELLINGS_OF_YES = ["1", "true", "yes", "on", "True", "YES", " on "]
 SPELLINGS_OF_NO = ["", "0", "false", "no", "off", "2"]
@@ -188,6 +192,27 @@ def test_a_variable_that_the_program_sets_itself_counts_wherever_it_points(
     assert done.stdout == "injected NoneType truststore._context hello hello\n"
     done = breakable.run("-c", VERDICTS, url, private_ca.file, SSL_CERT_FILE=str(file))
     assert done.stdout == "injected NoneType truststore._context refused hello\n"
+
+
+def test_a_variable_that_a_freezers_copy_of_ssl_sets_is_no_decision_of_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """cx_Freeze's does, when it is imported."""
+
+    class Freezer:
+        def exec_module(self, module: types.ModuleType) -> None:
+            monkeypatch.setenv("SSL_CERT_FILE", "/frozen/certs.pem")
+
+    inherited = {"SSL_CERT_FILE": None, "SSL_CERT_DIR": None}
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", "/by/the/program/before")
+    monkeypatch.setattr(truststore_autoinject, "inherited", inherited)
+    monkeypatch.setattr(truststore_autoinject, "_inject", lambda: None)
+    loader = truststore_autoinject._Loader(Freezer())
+    module = types.ModuleType("ssl")
+    module.__spec__ = importlib.machinery.ModuleSpec("ssl", loader)  # type: ignore[arg-type]
+    loader.exec_module(module)
+    assert inherited == {"SSL_CERT_FILE": "/frozen/certs.pem", "SSL_CERT_DIR": None}
 
 
 def test_debug_tells_each_decision_on_a_line_of_stderr(hooked: Environment, url: str, private_ca: Authority) -> None:
